@@ -1,0 +1,1 @@
+"""From preprocessed volumes to splits, augmentation and batches."""

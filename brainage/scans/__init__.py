@@ -1,0 +1,1 @@
+"""Scans and cohorts as they come: reading, finding and checking them."""

@@ -1,0 +1,1 @@
+"""Listeners of a run: a JSONL file always, MLflow, progress on the terminal."""
