@@ -10,6 +10,7 @@ exception is a bug of ours and keeps its traceback::
     |-- ScanError          one scan that cannot be used: costs its row, never the batch
     |-- BundleError        a model folder that is incomplete, altered or made for something else
     |-- CheckpointError    a checkpoint that cannot be read or belongs to another run
+    |-- TrainingError      training that cannot go on: the loss is no longer a number
     |-- RunFolderError     a run folder that cannot be written or is in use
     `-- MissingPackage     an optional package, with the command that installs it
 """
@@ -69,6 +70,10 @@ class BundleError(BrainageError):
 
 class CheckpointError(BrainageError):
     """A checkpoint that cannot be read, or that belongs to another configuration."""
+
+
+class TrainingError(BrainageError):
+    """Training that cannot go on, because a loss is not finite."""
 
 
 class RunFolderError(BrainageError):

@@ -1,0 +1,34 @@
+"""Names to builders. A new backbone is a file of its own and a line here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from brainage.backbones.cnn3d import build_cnn3d
+from brainage.backbones.config import BackboneConfig
+from brainage.backbones.mlp import build_mlp
+from brainage.backbones.sfcn import build_sfcn
+from brainage.core.random import random_stream
+
+Builder = Callable[[Any, tuple[int, ...]], list[nn.Module]]
+
+BUILDERS: dict[str, Builder] = {
+    "cnn3d": build_cnn3d,
+    "mlp": build_mlp,
+    "sfcn": build_sfcn,
+}
+
+
+def build_stages(
+    config: BackboneConfig, input_shape: tuple[int, ...], seed: int
+) -> list[nn.Module]:
+    """The backbone as a chain of stages that can be cut anywhere.
+
+    Args:
+        config: its ``name`` chooses the builder.
+        input_shape: shape of one input without the batch axis, e.g. (1, 48, 56, 48).
+        seed: the initial weights depend on it alone.
+    """
+    with random_stream(seed, "backbone"):
+        return BUILDERS[config.name](config, input_shape)

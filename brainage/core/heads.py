@@ -1,0 +1,115 @@
+"""What reads a block's features: the workers, and the output head.
+
+Shape letters: B samples, W workers, C outputs of one worker, F pooled features.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from brainage.core.config import HeadConfig
+
+
+class PooledFeatures(nn.Module):
+    """Average-pools features (B, channels, *spatial) to (B, channels, positions).
+
+    Each axis keeps at most ``pooled_size`` positions. Features without spatial axes, shape
+    (B, channels), become (B, channels, 1). The smaller of size and limit is taken per axis, since
+    pooling three positions to four would only repeat some.
+    """
+
+    def __init__(self, feature_shape: tuple[int, ...], pooled_size: int) -> None:
+        super().__init__()
+        self.channels, *spatial = feature_shape
+        self.pooled_shape = tuple(min(size, pooled_size) for size in spatial)
+        self.num_positions = math.prod(self.pooled_shape)
+        pools = {0: nn.Identity, 1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d}
+        kind = pools.get(len(spatial), nn.AdaptiveAvgPool3d)
+        self.pool = kind(self.pooled_shape) if spatial else kind()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, channels, *spatial) to (B, channels, positions)."""
+        pooled: Tensor = self.pool(features)
+        return pooled.reshape(features.shape[0], self.channels, self.num_positions)
+
+
+class WorkerHeads(nn.Module):
+    """W linear workers of one block: features (B, channels, positions) to outputs (B, W, C).
+
+    Args:
+        channels: feature channels of the block.
+        num_positions: pooled positions of each channel.
+        num_outputs: C.
+        config: number of workers, readout and dropout.
+        initial_bias: C numbers, the bias each worker starts from.
+
+    Raises:
+        ValueError: if ``group`` workers cannot share the channels evenly.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_positions: int,
+        num_outputs: int,
+        config: HeadConfig,
+        initial_bias: list[float],
+    ) -> None:
+        super().__init__()
+        self.num_workers = config.num_lf_workers
+        self.readout = config.readout
+        if self.readout == "group" and channels % self.num_workers:
+            raise ValueError(
+                f"heads.readout group: {channels} channels do not divide among "
+                f"{self.num_workers} workers; choose another heads.num_lf_workers"
+            )
+        read = channels if self.readout == "block" else channels // self.num_workers
+        size = read * num_positions
+        bound = 1 / math.sqrt(size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.weight_WFC = nn.Parameter(torch.empty(self.num_workers, size, num_outputs))
+        nn.init.uniform_(self.weight_WFC, -bound, bound)
+        self.bias_WC = nn.Parameter(torch.tensor(initial_bias).repeat(self.num_workers, 1))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Pooled features (B, channels, positions) to outputs (B, W, C)."""
+        pooled = self.dropout(pooled)
+        if self.readout == "block":
+            weight_FV = self.weight_WFC.permute(1, 0, 2).flatten(1)
+            outputs_BV = pooled.flatten(1) @ weight_FV
+            return outputs_BV.reshape(len(pooled), *self.bias_WC.shape) + self.bias_WC
+        read_BWF = pooled.reshape(pooled.shape[0], self.num_workers, -1)
+        return torch.einsum("bwf,wfc->bwc", read_BWF, self.weight_WFC) + self.bias_WC
+
+
+class OutputHead(nn.Module):
+    """A block's own prediction: features (B, channels, positions) to outputs (B, C).
+
+    Linear, or with one hidden layer. ``probe`` heads read detached features: they show what the
+    block knows without changing it.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        num_outputs: int,
+        config: HeadConfig,
+        initial_bias: list[float],
+        *,
+        probe: bool,
+    ) -> None:
+        super().__init__()
+        self.probe = probe
+        layers: list[nn.Module] = [nn.Flatten(), nn.Dropout(config.dropout)]
+        if config.hidden_size is not None:
+            layers += [nn.Linear(size, config.hidden_size), nn.ReLU()]
+        last = nn.Linear(config.hidden_size or size, num_outputs)
+        with torch.no_grad():
+            last.bias.copy_(torch.tensor(initial_bias))
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Pooled features (B, channels, positions) to outputs (B, C)."""
+        outputs: Tensor = self.layers(pooled.detach() if self.probe else pooled)
+        return outputs

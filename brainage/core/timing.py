@@ -1,0 +1,70 @@
+"""Clock and memory. What is inside the clock is said where it is used."""
+
+import resource
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+WARMUP_STEPS = 3
+"""Steps left out of every median: the first ones allocate memory and choose kernels."""
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Median and interquartile range of step times, in seconds."""
+
+    median: float
+    iqr: float
+    num_steps: int
+
+
+def summarise_steps(seconds: Sequence[float], warmup: int = WARMUP_STEPS) -> StepTimes | None:
+    """Median and interquartile range without the warm-up; None when fewer than two steps remain."""
+    kept = list(seconds[warmup:])
+    if len(kept) < 2:
+        return None
+    low, middle, high = statistics.quantiles(kept, n=4)
+    return StepTimes(middle, high - low, len(kept))
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device, so that a clock read afterwards includes its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Highest memory in use so far: allocated on the accelerator, or resident of this process.
+
+    On a CPU this is the process's high-water mark, interpreter and libraries included.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a configuration's name; ``auto`` takes an accelerator when there is one.
+
+    Raises:
+        ValueError: if an accelerator is named that this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"trainer.device: {name} does not exist here ({torch.cuda.device_count()} accelerators)"
+        )
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """Name of the device for a table, e.g. ``CPU, 2 threads``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
