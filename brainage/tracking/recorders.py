@@ -1,0 +1,80 @@
+"""Open the recorders that a run asks for."""
+
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brainage.core.types import Recorder, Scalar
+from brainage.tracking.config import TrackingConfig
+from brainage.tracking.fanout import FanoutRecorder
+from brainage.tracking.jsonl import JsonlRecorder
+
+if TYPE_CHECKING:
+    from brainage.tracking.mlflow_recorder import MlflowRecorder
+
+EVENTS_FILE = "events.jsonl"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The recorders of one run: ``recorder`` speaks to all of them."""
+
+    recorder: Recorder
+    mlflow: "MlflowRecorder | None"
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The id to continue the MLflow run with, None without MLflow."""
+        return self.mlflow.run_id if self.mlflow else None
+
+
+def open_recorders(
+    config: TrackingConfig,
+    run_folder: Path,
+    *,
+    run_name: str,
+    tags: Mapping[str, Scalar],
+    working_folder: Path,
+    mlflow_run_id: str | None = None,
+    parent_run_id: str | None = None,
+    listeners: Sequence[Recorder] = (),
+) -> RunRecord:
+    """Open ``events.jsonl`` in the run's folder, MLflow when configured, and add listeners.
+
+    Args:
+        config: what is recorded where.
+        run_folder: holds ``events.jsonl``, which is continued when it exists.
+        run_name: name of the run in MLflow.
+        tags: what the run is found by in MLflow.
+        working_folder: where a local MLflow store lies.
+        mlflow_run_id: the MLflow run to continue.
+        parent_run_id: the MLflow run to show this one below.
+        listeners: more recorders, for instance ``EpochProgress``.
+
+    Raises:
+        RunFolderError: if ``events.jsonl`` cannot be written.
+    """
+    jsonl = JsonlRecorder(run_folder / EVENTS_FILE)
+    mlflow: MlflowRecorder | None = None
+    if config.mlflow:
+        try:
+            # MLflow takes seconds to import, and a run without it never pays them.
+            module = importlib.import_module("brainage.tracking.mlflow_recorder")
+        except Exception as error:  # a broken installation of MLflow stops no training either
+            _log.warning("MLflow is turned off for this run: it cannot be imported: %s", error)
+        else:
+            mlflow = module.MlflowRecorder(
+                config,
+                run_name=run_name,
+                tags=tags,
+                folder=working_folder,
+                run_id=mlflow_run_id,
+                parent_run_id=parent_run_id,
+            )
+    recorders: list[Recorder] = [jsonl, *([mlflow] if mlflow else []), *listeners]
+    return RunRecord(FanoutRecorder(recorders), mlflow)
