@@ -57,7 +57,7 @@ class CheckpointStore:
         try:
             content: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CheckpointError(f"{self.path}: cannot be read: {reason}") from error
         if content.get("format") != FORMAT:
             got = content.get("format")

@@ -104,7 +104,7 @@ class SoftBinTask:
         """KL divergence from the soft target, plus the weighted L1 of the expected age."""
         log_probability = F.log_softmax(outputs, dim=-1)
         target = self.soft_target(targets.to(outputs.dtype))
-        divergence = (torch.special.xlogy(target, target) - target * log_probability).sum(-1)
+        divergence: Tensor = (torch.xlogy(target, target) - target * log_probability).sum(-1)
         expected = (log_probability.exp() * self._centres(outputs)).sum(-1)
         return divergence + self.l1_weight * (expected - targets).abs() / self.sd_years
 
@@ -133,7 +133,8 @@ class ClassificationTask:
 
     def prediction_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy."""
-        return -F.log_softmax(outputs, dim=-1).gather(-1, targets[..., None])[..., 0]
+        log_probability: Tensor = F.log_softmax(outputs, dim=-1)
+        return -log_probability.gather(-1, targets[..., None]).squeeze(-1)
 
     def log_probability(self, outputs: Tensor) -> Tensor:
         """Log-probabilities of the classes."""
