@@ -1,0 +1,170 @@
+"""Write a run's report as one HTML file that needs nothing else: no network, no second file."""
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from brainage.errors import RunFolderError
+from brainage.reporting import figures, training_figures
+from brainage.reporting.figure_style import FAINT, INK
+from brainage.reporting.formatting import FILTERS
+from brainage.reporting.groups import GroupRow, age_decades, metrics_by_group
+from brainage.reporting.run_report import RunReport
+
+TEMPLATES = "templates"
+
+# A small cohort's intervals are wide and its means move; below this the report says so.
+SMALL_SAMPLE = 100
+
+
+class InlineFigure(NamedTuple):
+    """A figure within the page."""
+
+    title: str
+    caption: str
+    svg: Markup
+
+
+class GroupTable(NamedTuple):
+    """One table of the same metrics per group."""
+
+    title: str
+    label: str
+    rows: Sequence[GroupRow]
+
+
+def write_report(report: RunReport, path: Path) -> None:
+    """Write ``report`` to ``path`` as a self-contained page.
+
+    Raises:
+        RunFolderError: if the file cannot be written.
+    """
+    page = render_report(report)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def render_report(report: RunReport) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("brainage.reporting", TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        metrics=report.metrics,
+        figures=report_figures(report),
+        group_tables=_group_tables(report),
+        small_sample=report.metrics.n < SMALL_SAMPLE,
+        style=_verbatim("report.css"),
+        script=_verbatim("report.js"),
+    )
+
+
+def report_figures(report: RunReport) -> list[InlineFigure]:
+    """The figures that this run has data for, in the order of the page."""
+    age = np.array([scan.age_years for scan in report.predictions])
+    predicted = np.array([scan.predicted_age for scan in report.predictions])
+    sites = [scan.site for scan in report.predictions]
+    drawn = [
+        (
+            "Predicted and chronological age",
+            "Each mark is a scan that its model did not see. On the dashed line, the prediction "
+            "equals the age.",
+            figures.predicted_against_age(age, predicted, sites),
+        ),
+        (
+            "Gap and age",
+            "The gap is predicted minus chronological age, uncorrected. A falling line means that "
+            "young brains are predicted too old and old ones too young.",
+            figures.gap_against_age(age, predicted, sites),
+        ),
+        (
+            "Error by age",
+            "Mean absolute error of each age decade.",
+            figures.error_by_age(age, predicted),
+        ),
+        (
+            "Gap by site",
+            "Median, quartiles and whiskers (1.5 interquartile ranges), with every scan.",
+            figures.gap_by_site(age, predicted, sites),
+        ),
+    ]
+    if report.block_mae_years:
+        caption = "Held-out error of the prediction that each block makes by itself."
+        bars = training_figures.block_errors(report.block_mae_years)
+        drawn.append(("Error by block", caption, bars))
+    curves = training_figures.training_curves(report.history)
+    if curves is not None:
+        caption = "Of the network and, where recorded, of each block."
+        drawn.append(("Training", caption, curves))
+    return [
+        InlineFigure(title, caption, inline_svg(svg, f"figure{number}"))
+        for number, (title, caption, svg) in enumerate(drawn, start=1)
+    ]
+
+
+def inline_svg(svg: bytes, prefix: str) -> Markup:
+    """An SVG file as an element of a page.
+
+    The ids get ``prefix``, since a page has one space of ids; ink and grid follow the page's light
+    or dark colours; prolog and namespaces, which name addresses, are not needed within HTML.
+    """
+    text = svg.decode("utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r'\s+xmlns(:xlink)?="[^"]*"', "", text)
+    text = text.replace("xlink:href=", "href=")
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
+    text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
+    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
+    # The size is the page's business; the viewBox keeps the proportions.
+    text = re.sub(r'(<svg\b[^>]*?)\s+width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg\b[^>]*?)\s+height="[^"]*"', r"\1", text, count=1)
+    text = text.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
+    # matplotlib escaped every label when it wrote the file.
+    return Markup(text)  # noqa: S704
+
+
+def _group_tables(report: RunReport) -> list[GroupTable]:
+    scans = report.predictions
+    age = [scan.age_years for scan in scans]
+    labels: dict[str, tuple[str, list[str | None]]] = {
+        "By site": ("site", [scan.site for scan in scans]),
+        "By sex": ("sex", [scan.sex for scan in scans]),
+        "By age decade": ("age (years)", list(age_decades(age))),
+    }
+    means = [scan.training_mean_age_years for scan in scans]
+    known_means = [mean for mean in means if mean is not None]
+    return [
+        GroupTable(
+            title,
+            label,
+            metrics_by_group(
+                names,
+                age,
+                [scan.predicted_age for scan in scans],
+                subjects=[scan.subject for scan in scans],
+                training_mean_age_years=known_means if len(known_means) == len(scans) else None,
+            ),
+        )
+        for title, (label, names) in labels.items()
+    ]
+
+
+def _verbatim(name: str) -> Markup:
+    """A style sheet or script of ours, which goes into the page as it is."""
+    file = resources.files("brainage.reporting") / TEMPLATES / name
+    return Markup(file.read_text(encoding="utf-8"))  # noqa: S704
