@@ -6,7 +6,7 @@ legible on white and on black; groups differ by marker, too.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -24,6 +24,7 @@ FAINT = "#c8ced6"
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
+    "axes.facecolor": "none",
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
@@ -46,26 +47,23 @@ PNG_DOTS_PER_INCH = 150
 
 
 def draw(
-    fill: Callable[[Sequence[Axes]], None],
+    fill: Callable[[Axes], None],
     *,
     name: str,
     file_format: FileFormat,
-    num_panels: int = 1,
     size_inches: tuple[float, float] = (5.4, 4.2),
 ) -> bytes:
-    """Make a figure of panels side by side, let ``fill`` draw in them, and return the file.
+    """Make a figure, let ``fill`` draw in its axes, and return the file.
 
     Args:
-        fill: draws in the panels it is given.
+        fill: draws in the axes it is given.
         name: makes the ids in an SVG differ between figures, and equal between runs.
         file_format: ``svg`` (text stays text) or ``png``.
-        num_panels: panels in one row.
         size_inches: width and height of the figure.
     """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=size_inches, layout="constrained")
-        panels = figure.subplots(1, num_panels, squeeze=False)[0]
-        fill(list(panels))
+        fill(figure.subplots())
         file = io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from brainage.reporting.figure_style import FAINT, INK, FileFormat, colour, draw, marker
-from brainage.reporting.groups import UNKNOWN, age_decades
+from brainage.reporting.formatting import MINUS
+from brainage.reporting.groups import UNKNOWN, age_decades, in_order
 
 Floats = npt.NDArray[np.float64]
 Labels = Sequence[str | None]
@@ -21,8 +22,7 @@ def predicted_against_age(
 ) -> bytes:
     """Predicted age against age, with the identity line, coloured by site."""
 
-    def fill(panels: Sequence[Axes]) -> None:
-        axes = panels[0]
+    def fill(axes: Axes) -> None:
         both = np.concatenate([age_years, predicted_age])
         margin = 0.04 * max(float(np.ptp(both)), 1.0)
         limits = (float(both.min()) - margin, float(both.max()) + margin)
@@ -40,15 +40,14 @@ def gap_against_age(
 ) -> bytes:
     """Gap against age with its least-squares line: the age bias, uncorrected."""
 
-    def fill(panels: Sequence[Axes]) -> None:
-        axes = panels[0]
+    def fill(axes: Axes) -> None:
         gap = predicted_age - age_years
         axes.axhline(0, color=INK, linewidth=1, linestyle="--", label="no gap")
         _scatter_by_site(axes, age_years, gap, sites)
         if len(gap) > 2 and np.ptp(age_years) > 0:
             slope, intercept = np.polyfit(age_years, gap, 1)
             ends = np.array([age_years.min(), age_years.max()])
-            label = f"fit: {slope:+.2f} years per year"
+            label = f"fit: {slope:+.2f} years per year".replace("-", MINUS)
             axes.plot(ends, slope * ends + intercept, color=INK, linewidth=2, label=label)
         axes.set(xlabel=AGE_LABEL, ylabel=GAP_LABEL)
         _legend_below(axes)
@@ -61,10 +60,9 @@ def error_by_age(
 ) -> bytes:
     """Mean absolute error of each age decade, with the number of scans."""
 
-    def fill(panels: Sequence[Axes]) -> None:
-        axes = panels[0]
+    def fill(axes: Axes) -> None:
         decades = np.asarray(age_decades(age_years))
-        names = sorted(set(decades.tolist()))
+        names = in_order(decades.tolist())
         error = np.abs(predicted_age - age_years)
         means = [float(error[decades == name].mean()) for name in names]
         bars = axes.bar(names, means, color=colour(0), width=0.7)
@@ -82,11 +80,10 @@ def gap_by_site(
 ) -> bytes:
     """Distribution of the gap at each site: quartiles, whiskers, and every scan."""
 
-    def fill(panels: Sequence[Axes]) -> None:
-        axes = panels[0]
+    def fill(axes: Axes) -> None:
         gap = predicted_age - age_years
         groups = [(name, gap[members]) for name, members in _members(sites)]
-        axes.axhline(0, color=INK, linewidth=1, linestyle="--")
+        axes.axvline(0, color=INK, linewidth=1, linestyle="--")
         line = {"color": INK, "linewidth": 1.2}
         axes.boxplot(
             [values for _, values in groups],
@@ -129,7 +126,7 @@ def _scatter_by_site(axes: Axes, x: Floats, y: Floats, sites: Labels) -> None:
 
 def _members(sites: Labels) -> list[tuple[str, npt.NDArray[np.intp]]]:
     names = np.asarray([UNKNOWN if site is None else site for site in sites], dtype=str)
-    return [(name, np.flatnonzero(names == name)) for name in sorted(set(names.tolist()))]
+    return [(name, np.flatnonzero(names == name)) for name in in_order(names.tolist())]
 
 
 def _legend_below(axes: Axes) -> None:

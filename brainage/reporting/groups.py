@@ -1,6 +1,8 @@
 """The same metrics per site, per sex and per age decade."""
 
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +54,7 @@ def metrics_by_group(
         means = np.broadcast_to(np.asarray(training_mean_age_years, dtype=np.float64), age.shape)
     names = np.asarray([UNKNOWN if label is None else label for label in labels], dtype=str)
     rows = []
-    for name in sorted(set(names.tolist()), key=lambda label: (label == UNKNOWN, label)):
+    for name in in_order(names.tolist()):
         members = np.flatnonzero(names == name)
         metrics = age_metrics(
             age[members],
@@ -67,6 +69,19 @@ def metrics_by_group(
 
 
 def age_decades(age_years: npt.ArrayLike) -> list[str]:
-    """The decade of each age, "00-09", "10-19" and so on, which sort by age as text."""
+    """The decade of each age, "0-9", "10-19" and so on."""
     starts = (np.asarray(age_years, dtype=np.float64) // 10 * 10).astype(int)
-    return [f"{start:02d}-{start + 9:02d}" for start in starts]
+    return [f"{start}-{start + 9}" for start in starts]
+
+
+def in_order(labels: Iterable[str]) -> list[str]:
+    """The different labels as a reader expects them: numbers by value, ``unknown`` last."""
+
+    def key(label: str) -> tuple[bool, list[tuple[int, str]]]:
+        parts = re.findall(r"\d+|\D+", label)
+        # A number sorts before any text, and texts among themselves.
+        return label == UNKNOWN, [
+            (int(part), "") if part.isdecimal() else (sys.maxsize, part) for part in parts
+        ]
+
+    return sorted(set(labels), key=key)

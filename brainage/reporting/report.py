@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from brainage.errors import RunFolderError
 from brainage.reporting import figures, training_figures
-from brainage.reporting.figure_style import FAINT, INK
+from brainage.reporting.figure_style import COLOURS, FAINT, INK
 from brainage.reporting.formatting import FILTERS
 from brainage.reporting.groups import GroupRow, age_decades, metrics_by_group
 from brainage.reporting.run_report import RunReport
@@ -107,10 +107,12 @@ def report_figures(report: RunReport) -> list[InlineFigure]:
         caption = "Held-out error of the prediction that each block makes by itself."
         bars = training_figures.block_errors(report.block_mae_years)
         drawn.append(("Error by block", caption, bars))
-    curves = training_figures.training_curves(report.history)
-    if curves is not None:
-        caption = "Of the network and, where recorded, of each block."
-        drawn.append(("Training", caption, curves))
+    curves = {
+        "Training loss": training_figures.loss_curves(report.history),
+        "Validation error": training_figures.validation_curves(report.history),
+    }
+    caption = "Over the epochs, of the network and, where recorded, of each block."
+    drawn += [(title, caption, svg) for title, svg in curves.items() if svg is not None]
     return [
         InlineFigure(title, caption, inline_svg(svg, f"figure{number}"))
         for number, (title, caption, svg) in enumerate(drawn, start=1)
@@ -120,8 +122,9 @@ def report_figures(report: RunReport) -> list[InlineFigure]:
 def inline_svg(svg: bytes, prefix: str) -> Markup:
     """An SVG file as an element of a page.
 
-    The ids get ``prefix``, since a page has one space of ids; ink and grid follow the page's light
-    or dark colours; prolog and namespaces, which name addresses, are not needed within HTML.
+    The ids get ``prefix``, since a page has one space of ids. Ink, grid and the first colour follow
+    the page's light or dark colours. Prolog and namespaces, which name addresses, are not needed
+    within HTML.
     """
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :]
@@ -134,6 +137,7 @@ def inline_svg(svg: bytes, prefix: str) -> Markup:
     text = re.sub(r'(<svg\b[^>]*?)\s+width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg\b[^>]*?)\s+height="[^"]*"', r"\1", text, count=1)
     text = text.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
+    text = text.replace(COLOURS[0].lower(), "var(--first)")
     # matplotlib escaped every label when it wrote the file.
     return Markup(text)  # noqa: S704
 

@@ -8,51 +8,30 @@ from matplotlib.ticker import MaxNLocator
 
 from brainage.reporting.figure_style import INK, FileFormat, colour, draw, marker
 
-History = Mapping[str, Sequence[tuple[int, float]]]
+Points = Sequence[tuple[int, float]]
+History = Mapping[str, Points]
 """Metric name -> (epoch from 0, value), in the order of the epochs."""
 
 # Every epoch gets a marker up to here; beyond, markers would hide the line.
 MAX_EPOCHS_WITH_MARKERS = 40
 
 
-def training_curves(history: History, file_format: FileFormat = "svg") -> bytes | None:
-    """Training loss and validation MAE over the epochs, of the network and of each block.
+def loss_curves(history: History, file_format: FileFormat = "svg") -> bytes | None:
+    """Training loss over the epochs, of the network and of each block; None without any."""
+    curves = _curves(history, "train", "loss")
+    return _draw_curves(curves, "training loss", "loss-curves", file_format)
 
-    Returns:
-        None when the history has neither.
-    """
-    losses = _curves(history, "train", "loss")
-    errors = _curves(history, "val", "mae_years")
-    panels = [
-        (curves, label)
-        for curves, label in ((losses, "training loss"), (errors, "validation MAE (years)"))
-        if curves
-    ]
-    if not panels:
-        return None
 
-    def fill(all_axes: Sequence[Axes]) -> None:
-        for axes, (curves, label) in zip(all_axes, panels, strict=True):
-            for index, (name, points) in enumerate(curves):
-                _curve(axes, name, points, index)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.set(xlabel="epoch", ylabel=label)
-            axes.legend(loc="best")
-
-    return draw(
-        fill,
-        name="training-curves",
-        file_format=file_format,
-        num_panels=len(panels),
-        size_inches=(4.6 * len(panels), 3.8),
-    )
+def validation_curves(history: History, file_format: FileFormat = "svg") -> bytes | None:
+    """Validation error over the epochs, of the network and of each block; None without any."""
+    curves = _curves(history, "val", "mae_years")
+    return _draw_curves(curves, "validation MAE (years)", "validation-curves", file_format)
 
 
 def block_errors(block_mae_years: Mapping[str, float], file_format: FileFormat = "svg") -> bytes:
     """Held-out mean absolute error of each block's own prediction, in years."""
 
-    def fill(panels: Sequence[Axes]) -> None:
-        axes = panels[0]
+    def fill(axes: Axes) -> None:
         values = list(block_mae_years.values())
         bars = axes.bar(list(block_mae_years), values, color=colour(0), width=0.6)
         axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=9, color=INK)
@@ -63,12 +42,10 @@ def block_errors(block_mae_years: Mapping[str, float], file_format: FileFormat =
     return draw(fill, name="block-errors", file_format=file_format)
 
 
-def _curves(
-    history: History, part: str, quantity: str
-) -> list[tuple[str, Sequence[tuple[int, float]]]]:
+def _curves(history: History, part: str, quantity: str) -> list[tuple[str, Points]]:
     """The network's curve and then the blocks', in the blocks' order."""
     whole = history.get(f"{part}/{quantity}", ())
-    blocks: dict[int, Sequence[tuple[int, float]]] = {}
+    blocks: dict[int, Points] = {}
     for name, points in history.items():
         match = re.fullmatch(rf"{part}/block(\d+)/{quantity}", name)
         if match and points:
@@ -77,7 +54,23 @@ def _curves(
     return curves + [(f"block {number}", blocks[number]) for number in sorted(blocks)]
 
 
-def _curve(axes: Axes, name: str, points: Sequence[tuple[int, float]], index: int) -> None:
+def _draw_curves(
+    curves: Sequence[tuple[str, Points]], label: str, name: str, file_format: FileFormat
+) -> bytes | None:
+    if not curves:
+        return None
+
+    def fill(axes: Axes) -> None:
+        for index, (curve, points) in enumerate(curves):
+            _curve(axes, curve, points, index)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.legend(loc="best")
+
+    return draw(fill, name=name, file_format=file_format)
+
+
+def _curve(axes: Axes, name: str, points: Points, index: int) -> None:
     is_network = name == "network"
     axes.plot(
         [epoch + 1 for epoch, _ in points],
