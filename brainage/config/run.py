@@ -1,0 +1,74 @@
+"""The configuration of a whole run: every owner's section under one roof."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+
+from brainage.backbones.config import BackboneConfig, CNN3DConfig
+from brainage.core.config import (
+    FORBID_UNKNOWN,
+    BlocksConfig,
+    HeadConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TaskConfig,
+    TrainerConfig,
+    require,
+)
+from brainage.data.config import AugmentationConfig, DataConfig, SplitConfig
+from brainage.preprocess.config import PreprocessConfig
+from brainage.tracking.config import TrackingConfig
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides what a training run does."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    name: str
+    """Name of the run and of its folder."""
+    seed: int = 0
+    """Seed of the split, the weights, the order of samples and the augmentation."""
+    num_threads: int | None = None
+    """Threads of the CPU's kernels; null leaves the number to torch."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Which scans and ages."""
+    split: SplitConfig = field(default_factory=SplitConfig)
+    """Who trains, validates and tests."""
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    """From a raw scan to the network's input."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """Random changes of training volumes."""
+    backbone: Annotated[BackboneConfig, Field(discriminator="name")] = field(
+        default_factory=CNN3DConfig
+    )
+    """The network; ``name`` chooses the family."""
+    blocks: BlocksConfig = field(default_factory=BlocksConfig)
+    """How the backbone is cut."""
+    heads: HeadConfig = field(default_factory=HeadConfig)
+    """Workers and output heads of the blocks."""
+    task: TaskConfig = field(default_factory=TaskConfig)
+    """What is predicted."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """The training rule."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimizer of each block."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """The learning rate over the run."""
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    """Length and bookkeeping of the run."""
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    """Where the run is recorded."""
+
+    def __post_init__(self) -> None:
+        safe = _FOLDER_NAME.match(self.name) is not None and not self.name.endswith(".")
+        require(safe, "name", "letters, digits, '.', '_' and '-', at most 64", self.name)
+        require(0 <= self.seed < 2**32, "seed", "a number from 0 to 2**32 - 1", self.seed)
+        valid = self.num_threads is None or self.num_threads >= 1
+        require(valid, "num_threads", "at least 1 or null", self.num_threads)

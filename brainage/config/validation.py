@@ -1,0 +1,156 @@
+"""Turn plain keys and values into dataclasses; every problem is told in the user's words."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from brainage.config.sections import all_paths, section_at, subsections, with_names
+from brainage.errors import ConfigError
+
+T = TypeVar("T")
+Location = tuple[str | int, ...]
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "dataclass_type": "keys and values",
+    "union_tag_not_found": "keys and values with a name",
+    "model_attributes_type": "keys and values",
+    "none_required": "null",
+}
+_NAMED_FIELD = re.compile(r"([a-z_][a-z0-9_]*): ")
+
+
+@cache
+def _adapter(section: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(section)
+
+
+def validate(section: type[T], content: Mapping[str, Any]) -> T:
+    """Build a section from plain keys and values.
+
+    Types are strict: no text or truth value for a number, but a whole number where any number
+    will do. Unknown keys are refused at every level.
+
+    Raises:
+        ConfigError: lists all problems, each after the path of its key.
+    """
+    content = with_names(section, content)
+    problems = list(_not_plain(content, ()))
+    if not problems:
+        try:
+            # JSON, because pydantic's strict mode takes keys and values for a dataclass, lists for
+            # tuples and text for paths only from JSON.
+            return _adapter(section).validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            problems = [_tell(section, content, detail) for detail in error.errors()]
+    raise ConfigError("; ".join(problems))
+
+
+def to_plain(config: object) -> dict[str, Any]:
+    """The opposite of ``validate``: keys and values of plain types, every default written out."""
+    plain: dict[str, Any] = _adapter(type(config)).dump_python(config, mode="json")
+    return plain
+
+
+def _not_plain(value: object, path: tuple[str, ...]) -> Iterator[str]:
+    """Values that no key of a configuration takes."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                yield f"{_dotted((*path, str(key)))}: expected text as a key, got {shown(key)}"
+            else:
+                yield from _not_plain(inner, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _not_plain(inner, (*path, str(index)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{_dotted(path)}: expected a finite number, got {shown(value)}"
+    elif not isinstance(value, str | int | float | bool | None):
+        yield f"{_dotted(path)}: expected a plain value, got {shown(value)}"
+
+
+def shown(value: object) -> str:
+    """A value as the user wrote it, shortened."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def _key_path(content: object, location: Location, *, last_is_absent: bool) -> Location:
+    """Pydantic's location without the names of types, which are no keys of the content."""
+    path: list[str | int] = []
+    for index, part in enumerate(location):
+        inside = isinstance(content, Mapping) and part in content
+        if isinstance(content, Mapping) and inside:
+            content = content[part]
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        elif not (last_is_absent and index == len(location) - 1):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _tell(section: type[Any], content: Mapping[str, Any], detail: ErrorDetails) -> str:
+    """One problem as ``key.path: expected ..., got ...``."""
+    kind, got = detail["type"], shown(detail["input"])
+    path = _key_path(content, detail["loc"], last_is_absent=kind == "missing")
+    where = _dotted(path) or "configuration"
+    if kind == "unexpected_keyword_argument":
+        return f"{where}: unknown key; {_hint(section, content, path)}"
+    if kind == "missing":
+        if isinstance(path[-1], int):
+            return f"{_dotted(path[:-1])}: expected more values, got {got}"
+        return f"{where}: needed, but not given"
+    if kind == "too_long":
+        limit = detail["ctx"]["max_length"]
+        return f"{where}: expected {limit} values, got {got}"
+    if kind == "value_error":
+        message = str(detail["ctx"]["error"])
+        field = _NAMED_FIELD.match(message)
+        owner = section_at(section, content, tuple(str(part) for part in path))
+        named = bool(field and owner and field[1] in subsections(owner))
+        return f"{_dotted((*path, message))}" if named else f"{where}: {message}"
+    if kind == "literal_error":
+        return f"{where}: expected {detail['ctx']['expected']}, got {got}"
+    if kind == "union_tag_invalid":
+        got = shown(detail["input"]["name"])
+        return f"{where}.name: expected {detail['ctx']['expected_tags']}, got {got}"
+    expected = _EXPECTED.get(kind)
+    return f"{where}: {f'expected {expected}' if expected else detail['msg']}, got {got}"
+
+
+def _hint(section: type[Any], content: Mapping[str, Any], path: Location) -> str:
+    """What an unknown key may have been meant to be."""
+    *parents, key = (str(part) for part in path)
+    owner = section_at(section, content, tuple(parents))
+    siblings = list(subsections(owner)) if owner else []
+    if close := get_close_matches(key, siblings, n=1):
+        return f"did you mean {close[0]}?"
+    elsewhere = dict.fromkeys(
+        known
+        for known in all_paths(section)
+        if known.split(".")[-1] == key and known != _dotted(path)
+    )
+    if elsewhere:
+        return f"did you mean {' or '.join(elsewhere)}?"
+    return f"known here: {', '.join(siblings)}"
