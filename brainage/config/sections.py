@@ -4,13 +4,12 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Annotated, Any
 
 Sections = tuple[type[Any], ...]
 
 
-def _sections_in(hint: Any) -> Sections:  # noqa: ANN401 - any type annotation
+def _sections_in(hint: Any) -> Sections:
     """The dataclasses that a value of this type may be, in declared order."""
     origin = typing.get_origin(hint)
     if origin is Annotated:
@@ -20,7 +19,6 @@ def _sections_in(hint: Any) -> Sections:  # noqa: ANN401 - any type annotation
     return (hint,) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else ()
 
 
-@cache
 def subsections(section: type[Any]) -> dict[str, Sections]:
     """The keys of a section, each with the sections it may hold: several where ``name`` chooses.
 

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -34,7 +33,6 @@ _EXPECTED = {
 _NAMED_FIELD = re.compile(r"([a-z_][a-z0-9_]*): ")
 
 
-@cache
 def _adapter(section: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(section)
 
@@ -95,48 +93,57 @@ def _dotted(path: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in path)
 
 
-def _key_path(content: object, location: Location, *, last_is_absent: bool) -> Location:
+def _key_path(content: Any, location: Location, *, last_is_absent: bool) -> Location:
     """Pydantic's location without the names of types, which are no keys of the content."""
     path: list[str | int] = []
     for index, part in enumerate(location):
-        inside = isinstance(content, Mapping) and part in content
-        if isinstance(content, Mapping) and inside:
+        try:
             content = content[part]
-        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
-            content = content[part]
-        elif not (last_is_absent and index == len(location) - 1):
-            continue
+        except (KeyError, IndexError, TypeError):
+            if not (last_is_absent and index == len(location) - 1):
+                continue
         path.append(part)
     return tuple(path)
 
 
 def _tell(section: type[Any], content: Mapping[str, Any], detail: ErrorDetails) -> str:
     """One problem as ``key.path: expected ..., got ...``."""
-    kind, got = detail["type"], shown(detail["input"])
+    kind = detail["type"]
     path = _key_path(content, detail["loc"], last_is_absent=kind == "missing")
     where = _dotted(path) or "configuration"
     if kind == "unexpected_keyword_argument":
         return f"{where}: unknown key; {_hint(section, content, path)}"
-    if kind == "missing":
-        if isinstance(path[-1], int):
-            return f"{_dotted(path[:-1])}: expected more values, got {got}"
-        return f"{where}: needed, but not given"
-    if kind == "too_long":
-        limit = detail["ctx"]["max_length"]
-        return f"{where}: expected {limit} values, got {got}"
     if kind == "value_error":
-        message = str(detail["ctx"]["error"])
-        field = _NAMED_FIELD.match(message)
-        owner = section_at(section, content, tuple(str(part) for part in path))
-        named = bool(field and owner and field[1] in subsections(owner))
-        return f"{_dotted((*path, message))}" if named else f"{where}: {message}"
-    if kind == "literal_error":
-        return f"{where}: expected {detail['ctx']['expected']}, got {got}"
+        return _out_of_range(section, content, path, str(detail["ctx"]["error"]))
     if kind == "union_tag_invalid":
         got = shown(detail["input"]["name"])
         return f"{where}.name: expected {detail['ctx']['expected_tags']}, got {got}"
-    expected = _EXPECTED.get(kind)
-    return f"{where}: {f'expected {expected}' if expected else detail['msg']}, got {got}"
+    if kind == "missing" and not isinstance(path[-1], int):
+        return f"{where}: needed, but not given"
+    if kind == "missing":
+        return f"{_dotted(path[:-1])}: expected more values, got {shown(detail['input'])}"
+    return f"{where}: {_expected(detail)}, got {shown(detail['input'])}"
+
+
+def _expected(detail: ErrorDetails) -> str:
+    """What a key takes, in the user's words."""
+    kind = detail["type"]
+    if kind == "literal_error":
+        return f"expected {detail['ctx']['expected']}"
+    if kind == "too_long":
+        return f"expected {detail['ctx']['max_length']} values"
+    return f"expected {_EXPECTED[kind]}" if kind in _EXPECTED else detail["msg"]
+
+
+def _out_of_range(
+    section: type[Any], content: Mapping[str, Any], path: Location, message: str
+) -> str:
+    """A section's own complaint; where it begins with a field, the path continues with it."""
+    field = _NAMED_FIELD.match(message)
+    owner = section_at(section, content, tuple(str(part) for part in path))
+    if field and owner and field[1] in subsections(owner):
+        return _dotted((*path, message))
+    return f"{_dotted(path) or 'configuration'}: {message}"
 
 
 def _hint(section: type[Any], content: Mapping[str, Any], path: Location) -> str:

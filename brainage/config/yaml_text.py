@@ -47,16 +47,13 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Quotes every text that either YAML version would read as something else."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
 
 for _tag, _pattern, _starts in _RESOLVERS:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _starts)
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
-def parse_yaml(text: str, origin: str) -> Any:  # noqa: ANN401 - whatever the text holds
+def parse_yaml(text: str, origin: str) -> Any:
     """Parse one YAML document.
 
     Args:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a row of the table stays on one line
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_problem_is_told_with_the_path_of_its_key(content, message):
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(ConfigError, match="^name: needed, but not given$"):
+    with pytest.raises(ConfigError, match=r"^name: needed, but not given$"):
         validate(Settings, {})
 
 

@@ -90,8 +90,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError, match="folder: cannot be read: Is a directory"):
-        (tmp_path / "folder").mkdir()
         read_yaml(tmp_path / "folder")
 
 
