@@ -1,0 +1,277 @@
+"""The command line: arguments in, one workflow called, its summary out. No logic.
+
+Exit codes: 0 all done; 1 done, but at least one scan or run failed (each has its row); 2 the user's
+input is wrong (one line on stderr); 130 interrupted. A traceback is always a bug of ours. Workflows
+are imported by the command that runs them, so that ``--help`` answers at once.
+"""
+
+import json
+import logging
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TextIO, cast
+
+import typer
+
+from brainage import __version__
+from brainage.errors import BrainageError
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+# The base of all errors in how a command was typed; typer exports only this descendant of it.
+_UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        metavar="",
+        show_default=False,
+        help="Log more; -vv also what libraries log.",
+    ),
+]
+
+
+class Summary(Protocol):
+    """What a workflow hands back."""
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 when a scan or run failed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers of the summary, of plain types."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"brainage {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def brainage(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback acts on it
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Brain age from structural MRI with leader-follower neural networks.
+
+    \b
+    Example:
+      brainage train --config lfnn3d.yaml
+      brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Configuration: tried as given, then under configs/, then as installed. "
+            "With --resume, the one saved with the run unless given.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one key, e.g. trainer.epochs=3; repeatable."
+        ),
+    ] = None,
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder in which the run gets its own folder.")
+    ] = Path("runs"),
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on with the interrupted run in this folder."),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Train and evaluate a model.
+
+    Scans are preprocessed unless that was done before. The run's folder holds the model, a report
+    and the held-out error beside that of predicting the mean age.
+
+    \b
+    Example:
+      brainage train --config lfnn3d.yaml --set trainer.epochs=3
+      brainage train --resume runs/lfnn3d
+    """
+    if config is None and resume is None:
+        raise _UsageError("Missing option '--config' (or '--resume' to go on with a run).")
+    from brainage.config.load import load_config
+
+    with _reporting(as_json, verbose) as out:
+        source = config or cast("Path", resume) / "config.yaml"
+        settings = load_config(source, overrides or ())
+        command = ["brainage", "train", "--resume", str(resume or runs / settings.name)]
+        with _resumable_by(command):
+            from brainage.workflows.train import train as run_training
+
+            return _finish(run_training(settings, runs_folder=runs, resume=resume), as_json, out)
+
+
+@app.command()
+def predict(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A NIfTI file, a folder of them, a BIDS root, or a manifest CSV."
+        ),
+    ],
+    model: Annotated[Path, typer.Option(metavar="DIR", help="Model bundle of a training run.")],
+    out: Annotated[
+        Path, typer.Option(metavar="CSV", help="Table with one row for each scan, in input order.")
+    ],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")
+    ] = 1,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Predict ages from raw scans.
+
+    The model brings its own preprocessing. A scan that cannot be used gets a row that says why;
+    the others go on.
+
+    \b
+    Example:
+      brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
+    """
+    command = ["brainage", "predict", str(source), "--model", str(model), "--out", str(out)]
+    with _reporting(as_json, verbose) as stream, _resumable_by([*command, "--resume"]):
+        from brainage.workflows.predict import predict as run_prediction
+
+        summary = run_prediction(source, model=model, out=out, resume=resume, jobs=jobs)
+        return _finish(summary, as_json, stream)
+
+
+@contextmanager
+def _reporting(as_json: bool, verbosity: int) -> Iterator[TextIO]:
+    """Log to stderr, and yield the stream that the result goes to.
+
+    With ``as_json`` everything else that is written to stdout, by C libraries and child processes
+    too, ends up on stderr: file descriptor 1 is turned there for the rest of the process, because
+    buffers of C libraries are emptied only when it ends.
+    """
+    ours = logging.DEBUG if verbosity else logging.INFO
+    others = logging.INFO if verbosity > 1 else logging.WARNING
+    logging.basicConfig(
+        level=others, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("brainage").setLevel(ours)
+    logging.captureWarnings(capture=True)
+    if not as_json:
+        yield sys.stdout
+        return
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr):
+        try:
+            descriptor = stdout.fileno()
+        except OSError:  # no file behind it: a notebook or a test
+            yield stdout
+            return
+        stdout.flush()
+        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as result:
+            os.dup2(sys.stderr.fileno(), descriptor)
+            yield result
+
+
+@contextmanager
+def _resumable_by(command: Sequence[str]) -> Iterator[None]:
+    """End on Ctrl-C with the command that goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _tell(f"interrupted; resume with: {shlex.join(command)}")
+        raise typer.Exit(130) from None
+
+
+def _finish(summary: Summary, as_json: bool, out: TextIO) -> int:
+    content = _json_values(summary.to_json())
+    if as_json:
+        out.write(json.dumps(content) + "\n")
+    else:
+        out.writelines(f"{line}\n" for line in _lines(content))
+    return summary.exit_code
+
+
+def _json_values(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: a number that does not exist is null."""
+    if isinstance(value, dict):
+        return {key: _json_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_values(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _lines(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """``key: value`` lines for people."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{key}.")
+        else:
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            yield f"{prefix}{key}: {'-' if shown is None else shown}"
+
+
+def _tell(message: str) -> None:
+    typer.echo(" ".join(message.split()), err=True)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; none takes the process's own.
+
+    Returns:
+        The exit code.
+    """
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="brainage", standalone_mode=False)
+    except BrainageError as error:
+        _tell(f"error: {error}")
+        return 2
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        asked = context.command_path if context else "brainage"
+        message = cast("Any", error).format_message().rstrip(".")
+        _tell(f"error: {message}; see '{asked} --help'")
+        return 2
+    return int(code or 0)
+
+
+def main() -> None:
+    """Entry point of the ``brainage`` program."""
+    sys.exit(run())
