@@ -1,0 +1,40 @@
+"""Write the manifest of the open cohort: every T1w scan of the four studies.
+
+    python data_manifests/build_open_cohort.py ../shared/data
+
+The folder holds ``t1w/<study>/``, each a BIDS folder.
+"""
+
+import argparse
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from brainage.scans.manifest import write_manifest
+from brainage.scans.source import find_scans
+
+STUDIES = ("ds000011", "ds000228", "ds002748", "ixi")
+
+
+def main() -> None:
+    """Write ``open_cohort/manifest.csv`` beside this script."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="folder that holds t1w/ds000011 and so on")
+    data = parser.parse_args().data.resolve()
+    records = [
+        replace(
+            record,
+            # unique across studies: sub-01 is in two of them
+            subject=f"sub-{study}{record.subject.removeprefix('sub-')}",
+            sha256=hashlib.sha256(record.scan.read_bytes()).hexdigest(),
+        )
+        for study in STUDIES
+        for record in find_scans(data / "t1w" / study, require_ages=True).records
+    ]
+    target = Path(__file__).resolve().parent / "open_cohort" / "manifest.csv"
+    target.parent.mkdir(exist_ok=True)
+    write_manifest(records, target, data)
+
+
+if __name__ == "__main__":
+    main()
