@@ -1,0 +1,66 @@
+# make setup | train | test | lint | format | clean
+#
+# Everything happens in $(VENV), which is made on first use from constraints.txt and again when the
+# dependencies change. Nothing else has to be installed but Python 3.11 or newer.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+CONFIG ?= lfnn3d.yaml
+UNSEEN ?= data_manifests/open_t1w/unseen
+
+bin := $(VENV)/bin
+stamp := $(VENV)/.installed
+# The first interpreter that is new enough; looked for only when an environment is made.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell \
+	$(name) -c 'import sys; print("ok" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
+
+.PHONY: help setup train test lint format clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+setup: $(stamp) ## make the environment (nothing to do when it is up to date)
+
+$(stamp): pyproject.toml constraints.txt setup.py
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+	  echo "error: Python 3.11 or newer is needed and was not found; name it: make PYTHON=..." >&2; \
+	  exit 2; \
+	fi; \
+	begun=$$SECONDS; \
+	test -x $(bin)/python || "$$python" -m venv $(VENV); \
+	$(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	touch $@; \
+	echo "installed in $$((SECONDS - begun)) s"
+
+train: $(stamp) ## train on the sample, then predict scans that the model has not seen
+	@begun=$$SECONDS; \
+	summary=$$($(bin)/brainage train --config $(CONFIG) --json); \
+	folder=$$($(bin)/python -c 'import json, sys; print(json.loads(sys.argv[1])["run_dir"])' "$$summary"); \
+	echo "$$summary"; \
+	trained=$$SECONDS; \
+	$(bin)/brainage predict $(UNSEEN) --model "$$folder/model" --out "$$folder/predictions.csv"; \
+	cat "$$folder/predictions.csv"; \
+	echo "trained in $$((trained - begun)) s, predicted in $$((SECONDS - trained)) s; see $$folder"
+
+test: $(stamp) ## the default test suite, with coverage
+	@$(bin)/python -m pytest --cov
+
+lint: $(stamp) ## format, lint, types and import rules
+	@$(bin)/ruff format --check .
+	@$(bin)/ruff check .
+	@$(bin)/mypy
+	@$(bin)/lint-imports --no-logo
+
+format: $(stamp) ## format the code and mend what ruff can mend
+	@$(bin)/ruff format .
+	@$(bin)/ruff check --fix .
+
+clean: ## remove the environment and what tools left behind, not your runs or the scan cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	  .import_linter_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

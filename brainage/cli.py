@@ -130,8 +130,7 @@ def train(
     with _reporting(as_json, verbose) as out:
         source = config or cast("Path", resume) / "config.yaml"
         settings = load_config(source, overrides or ())
-        command = ["brainage", "train", "--resume", str(resume or runs / settings.name)]
-        with _resumable_by(command):
+        with _resumable_by(["brainage", "train", "--resume"], str(resume) if resume else None):
             from brainage.workflows.train import train as run_training
 
             return _finish(run_training(settings, runs_folder=runs, resume=resume), as_json, out)
@@ -168,7 +167,7 @@ def predict(
       brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
     """
     command = ["brainage", "predict", str(source), "--model", str(model), "--out", str(out)]
-    with _reporting(as_json, verbose) as stream, _resumable_by([*command, "--resume"]):
+    with _reporting(as_json, verbose) as stream, _resumable_by(command, "--resume"):
         from brainage.workflows.predict import predict as run_prediction
 
         summary = run_prediction(source, model=model, out=out, resume=resume, jobs=jobs)
@@ -207,12 +206,18 @@ def _reporting(as_json: bool, verbosity: int) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _resumable_by(command: Sequence[str]) -> Iterator[None]:
-    """End on Ctrl-C with the command that goes on from there."""
+def _resumable_by(command: Sequence[str], last: str | None) -> Iterator[None]:
+    """End on Ctrl-C with the command that goes on from there.
+
+    ``last`` is its last word. A workflow that has to choose it, a new run's folder, gives it as the
+    argument of the ``KeyboardInterrupt``; without it there is nothing to go on from.
+    """
     try:
         yield
-    except KeyboardInterrupt:
-        _tell(f"interrupted; resume with: {shlex.join(command)}")
+    except KeyboardInterrupt as interrupt:
+        last = str(interrupt.args[0]) if interrupt.args else last
+        resume = f"; resume with: {shlex.join([*command, last])}" if last else ""
+        _tell(f"interrupted{resume}")
         raise typer.Exit(130) from None
 
 

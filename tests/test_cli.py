@@ -138,8 +138,8 @@ def test_a_bug_keeps_its_traceback(workflow):
         run(PREDICT)
 
 
-def interrupt():
-    raise KeyboardInterrupt
+def interrupt(*args):
+    raise KeyboardInterrupt(*args)
 
 
 def test_an_interrupted_prediction_tells_how_to_go_on(workflow, capsys):
@@ -150,11 +150,17 @@ def test_an_interrupted_prediction_tells_how_to_go_on(workflow, capsys):
     )
 
 
-def test_an_interrupted_training_tells_how_to_go_on(workflow, config, capsys):
-    workflow("train", interrupt)
+def test_an_interrupted_training_tells_the_folder_to_go_on_from(workflow, config, capsys):
+    workflow("train", lambda: interrupt(Path("runs/small-2")))
     assert run(["train", "--config", str(config)]) == 130
     err = capsys.readouterr().err
-    assert err == "interrupted; resume with: brainage train --resume runs/small\n"
+    assert err == "interrupted; resume with: brainage train --resume runs/small-2\n"
+
+
+def test_a_training_interrupted_before_it_had_a_folder_offers_nothing(workflow, config, capsys):
+    workflow("train", interrupt)
+    assert run(["train", "--config", str(config)]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize(
