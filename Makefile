@@ -10,7 +10,6 @@ SHELL := bash
 
 VENV ?= .venv
 CONFIG ?= lfnn3d.yaml
-UNSEEN ?= data_manifests/open_t1w/unseen
 
 bin := $(VENV)/bin
 stamp := $(VENV)/.installed
@@ -37,15 +36,13 @@ $(stamp): pyproject.toml constraints.txt setup.py
 	touch $@; \
 	echo "installed in $$((SECONDS - begun)) s"
 
-train: $(stamp) ## train on the sample, then predict scans that the model has not seen
+train: $(stamp) ## train on the sample and predict two scans that the model has not seen
 	@begun=$$SECONDS; \
-	summary=$$($(bin)/brainage train --config $(CONFIG) --json); \
-	folder=$$($(bin)/python -c 'import json, sys; print(json.loads(sys.argv[1])["run_dir"])' "$$summary"); \
-	echo "$$summary"; \
-	trained=$$SECONDS; \
-	$(bin)/brainage predict $(UNSEEN) --model "$$folder/model" --out "$$folder/predictions.csv"; \
-	cat "$$folder/predictions.csv"; \
-	echo "trained in $$((trained - begun)) s, predicted in $$((SECONDS - trained)) s; see $$folder"
+	told=$$($(bin)/brainage train --config $(CONFIG) | tee -a /dev/stderr); \
+	folder=$$(sed -n 's/^run_dir: //p' <<<"$$told"); \
+	echo; cat "$$folder/predictions.csv"; echo; \
+	echo "preprocessing, training and prediction took $$((SECONDS - begun)) s;" \
+	  "see $$folder/report.html"
 
 test: $(stamp) ## the default test suite, with coverage
 	@$(bin)/python -m pytest --cov
