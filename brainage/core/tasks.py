@@ -193,9 +193,10 @@ def _fit_soft_bins(config: TaskConfig, ages_years: Tensor, sd_years: float) -> S
 
 
 def task_to_mapping(task: Task) -> dict[str, Any]:
-    """Plain values that ``task_from_mapping`` turns back into the same task."""
+    """Plain values, no tuples, that ``task_from_mapping`` turns back into the same task."""
     assert isinstance(task, RegressionTask | SoftBinTask | ClassificationTask)
-    return {"name": task.name, **asdict(task)}
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(task).items()}
+    return {"name": task.name, **plain}
 
 
 def task_from_mapping(values: dict[str, Any]) -> Task:

@@ -1,0 +1,75 @@
+"""Names and formats of the files in a bundle, and how they are read and checked."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from brainage.config.yaml_text import read_yaml as read_config_yaml
+from brainage.errors import BundleError, ConfigError
+
+FORMAT = 1
+AGE_UNIT = "years"
+
+WEIGHTS = "weights.safetensors"
+MODEL = "model.yaml"
+PREPROCESSING = "preprocessing.yaml"
+CALIBRATION = "calibration.json"
+CARD = "MODEL_CARD.md"
+GOLDEN_SCAN = "golden/scan.nii.gz"
+GOLDEN_EXPECTED = "golden/expected.json"
+
+REQUIRED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION, CARD, GOLDEN_SCAN, GOLDEN_EXPECTED)
+HASHED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION)
+"""What the model's hash covers: everything that decides a row of predictions."""
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def model_hash(folder: Path) -> str:
+    """Sixteen hexadecimal digits that change with anything that could change a prediction."""
+    digest = hashlib.sha256()
+    for name in HASHED:
+        digest.update(f"{name}:{file_sha256(folder / name)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def check_complete(folder: Path) -> None:
+    """Raise a BundleError that names what is missing."""
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such model folder; give --model the folder that "
+                          "holds model.yaml, e.g. runs/lfnn3d/model")  # fmt: skip
+    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if missing:
+        raise BundleError(f"{folder}: not a complete model: {', '.join(missing)} missing")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping.
+
+    Raises:
+        BundleError: if the file is not one.
+    """
+    try:
+        return read_config_yaml(path)
+    except ConfigError as error:
+        raise BundleError(f"damaged model: {error}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        BundleError: if the file is not one.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: damaged: {error}") from error
+    if not isinstance(values, dict):
+        raise BundleError(f"{path}: damaged: expected an object, got {type(values).__name__}")
+    return values

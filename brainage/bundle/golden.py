@@ -1,0 +1,77 @@
+"""The golden scan: a known input whose prediction shows that a model still computes the same.
+
+It is the MNI152 template itself, tilted and scaled a little, so a bundle carries nobody's brain.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from brainage.bundle.files import GOLDEN_EXPECTED, GOLDEN_SCAN, read_json
+from brainage.bundle.model import ModelBundle
+from brainage.preprocess.pipeline import Preprocessor
+from brainage.preprocess.template import load_template
+from brainage.scans.nifti import read_scan
+
+TOLERANCE_YEARS = 0.05
+"""Largest difference on another machine; the same machine gives the same bits."""
+
+_TILT_DEGREES = 7.0
+_SCALE = 1.04
+
+
+@dataclass(frozen=True)
+class GoldenResult:
+    """Expected and obtained age of the golden scan, in years."""
+
+    expected_years: float
+    obtained_years: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are the same within ``TOLERANCE_YEARS``."""
+        return abs(self.expected_years - self.obtained_years) <= TOLERANCE_YEARS
+
+
+def write_golden_scan(folder: Path) -> None:
+    """Write the golden scan into a bundle's folder."""
+    template = load_template()
+    angle = np.deg2rad(_TILT_DEGREES)
+    tilt = np.eye(4)
+    tilt[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    tilt[:3, :3] *= _SCALE
+    tilt[:3, 3] = (3.0, -8.0, 5.0)
+    data = template.data_XYZ / template.data_XYZ.max() * 1000
+    image = nib.Nifti1Image(data.astype(np.int16), tilt @ template.affine)
+    path = folder / GOLDEN_SCAN
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image, path)
+
+
+def predict_golden(bundle: ModelBundle) -> dict[int, float]:
+    """Age of the golden scan by every block, through the bundle's whole chain."""
+    scan = read_scan(bundle.folder / GOLDEN_SCAN)
+    volume = Preprocessor(bundle.config.preprocess)(scan).volume_XYZ
+    return bundle.predict(volume).by_block
+
+
+def write_expected(bundle: ModelBundle) -> None:
+    """Store what the golden scan's prediction is now."""
+    by_block = predict_golden(bundle)
+    content = {
+        "predicted_age_years": by_block[max(by_block)],
+        "predicted_age_years_by_block": {str(k): v for k, v in by_block.items()},
+        "preprocessing_hash": bundle.preprocessing_hash,
+    }
+    text = json.dumps(content, indent=2) + "\n"
+    (bundle.folder / GOLDEN_EXPECTED).write_text(text, encoding="utf-8")
+
+
+def replay_golden(bundle: ModelBundle) -> GoldenResult:
+    """Predict the golden scan again and compare."""
+    by_block = predict_golden(bundle)
+    expected = read_json(bundle.folder / GOLDEN_EXPECTED)
+    return GoldenResult(float(expected["predicted_age_years"]), by_block[max(by_block)])

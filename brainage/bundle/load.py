@@ -1,0 +1,129 @@
+"""Loading a bundle: every piece is checked before the first prediction."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from brainage.bundle.files import (
+    AGE_UNIT,
+    CALIBRATION,
+    FORMAT,
+    MODEL,
+    PREPROCESSING,
+    WEIGHTS,
+    check_complete,
+    file_sha256,
+    model_hash,
+    read_json,
+    read_yaml,
+)
+from brainage.bundle.model import ModelBundle
+from brainage.bundle.network import build_network
+from brainage.config.load import config_from_mapping
+from brainage.config.run import RunConfig
+from brainage.config.validation import to_plain
+from brainage.core.blocks import BlockChain
+from brainage.core.tasks import task_from_mapping
+from brainage.errors import BundleError, ConfigError
+from brainage.preprocess.pipeline import preprocessing_hash
+from brainage.preprocess.template import TEMPLATE_NAME, load_template
+
+
+def load_bundle(folder: Path) -> ModelBundle:
+    """Load a model for prediction on the CPU.
+
+    Args:
+        folder: the bundle, as written by ``save_bundle``.
+
+    Raises:
+        BundleError: if a piece is missing, altered, or does not fit this version's preprocessing.
+    """
+    check_complete(folder)
+    model = read_yaml(folder / MODEL)
+    _check_model(folder, model)
+    try:
+        config = config_from_mapping(model["run"])
+    except ConfigError as error:
+        raise BundleError(f"{folder / MODEL}: run.{error}") from error
+    hash_ = _check_preprocessing(folder, config)
+    task = task_from_mapping(model["task"])
+    input_shape = tuple(int(size) for size in model["input_shape"])
+    chain, _ = build_network(config, task, input_shape, seed=0)
+    _load_weights(folder, chain)
+    chain.eval()
+    return ModelBundle(
+        folder=folder,
+        config=config,
+        task=task,
+        chain=chain,
+        input_shape=input_shape,
+        calibration=read_json(folder / CALIBRATION),
+        model_hash=model_hash(folder),
+        preprocessing_hash=hash_,
+    )
+
+
+def _check_model(folder: Path, model: dict[str, Any]) -> None:
+    path = folder / MODEL
+    keys = ("format", "age_unit", "input_shape", "task", "run", "weights_sha256")
+    missing = [key for key in keys if key not in model]
+    if missing:
+        raise BundleError(f"{path}: damaged: {', '.join(missing)} missing")
+    if model["format"] != FORMAT:
+        raise BundleError(f"{path}: expected bundle format {FORMAT}, got {model['format']}")
+    if model["age_unit"] != AGE_UNIT:
+        raise BundleError(f"{path}: expected ages in {AGE_UNIT}, got {model['age_unit']}")
+    found = file_sha256(folder / WEIGHTS)
+    if found != model["weights_sha256"]:
+        raise BundleError(
+            f"{folder / WEIGHTS}: not the weights this model was saved with "
+            f"(SHA-256 {found[:12]}..., expected {str(model['weights_sha256'])[:12]}...)"
+        )
+
+
+def _check_preprocessing(folder: Path, config: RunConfig) -> str:
+    """The hash, when the stored contract is what this version would do."""
+    path = folder / PREPROCESSING
+    stored = read_yaml(path)
+    now = preprocessing_contract(config)
+    for key in now:
+        if stored.get(key) != now[key]:
+            raise BundleError(
+                f"{path}: this installation cannot repeat the model's preprocessing: {key} is "
+                f"{now[key]!r} here, {stored.get(key)!r} in the model; use the version of "
+                "brainage the model was trained with, or train again"
+            )
+    return str(now["preprocessing_hash"])
+
+
+def preprocessing_contract(config: RunConfig) -> dict[str, Any]:
+    """What must be equal where a model is trained and where it is used; plain YAML values."""
+    return {
+        "template": TEMPLATE_NAME,
+        "template_sha256": load_template().sha256,
+        "preprocessing_hash": preprocessing_hash(config.preprocess),
+        "steps": to_plain(config.preprocess),
+    }
+
+
+def _load_weights(folder: Path, chain: BlockChain) -> None:
+    path = folder / WEIGHTS
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{path}: damaged: {error}") from error
+    expected = {name: tuple(value.shape) for name, value in chain.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if expected != found:
+        differing = sorted(
+            name for name in expected.keys() | found.keys()
+            if expected.get(name) != found.get(name)
+        )  # fmt: skip
+        raise BundleError(
+            f"{path}: does not fit the network of {MODEL}: {differing[0]} has shape "
+            f"{found.get(differing[0])}, expected {expected.get(differing[0])} "
+            f"({len(differing)} differences)"
+        )
+    chain.load_state_dict(weights)

@@ -1,0 +1,43 @@
+"""From a configuration to a network: backbone, cut into blocks, with the heads its rule needs."""
+
+from brainage.backbones.registry import build_stages
+from brainage.config.run import RunConfig
+from brainage.core.blocks import BlockChain, build_chain
+from brainage.core.objectives import Objective
+from brainage.core.partition import stage_counts
+from brainage.core.tasks import Task
+from brainage.errors import ConfigError
+
+
+def build_network(
+    config: RunConfig, task: Task, input_shape: tuple[int, ...], seed: int
+) -> tuple[BlockChain, Objective]:
+    """A fresh network and its training rule.
+
+    Args:
+        config: the run's configuration.
+        task: fitted to the training targets.
+        input_shape: shape of one input without the batch axis, e.g. (1, 48, 56, 48).
+        seed: initial weights depend on it alone.
+
+    Raises:
+        ConfigError: if the backbone cannot be cut so, or the grid is too small for it.
+    """
+    objective = Objective(config.objective, task, config.blocks.num_blocks)
+    try:
+        stages = build_stages(config.backbone, input_shape, seed)
+        chain = build_chain(
+            stages,
+            stage_counts(len(stages), config.blocks),
+            input_shape,
+            task,
+            config.heads,
+            workers=objective.needs_workers,
+            hidden_outputs=objective.supervises_every_block
+            or (objective.needs_workers and config.heads.probe_hidden_blocks),
+            probe=not objective.supervises_every_block,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return chain, objective

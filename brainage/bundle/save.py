@@ -1,0 +1,101 @@
+"""Writing a bundle: all of it under another name, then one rename."""
+
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from brainage import __version__
+from brainage.bundle.files import (
+    AGE_UNIT,
+    CALIBRATION,
+    CARD,
+    FORMAT,
+    GOLDEN_EXPECTED,
+    MODEL,
+    PREPROCESSING,
+    WEIGHTS,
+    file_sha256,
+)
+from brainage.bundle.golden import write_expected, write_golden_scan
+from brainage.bundle.load import load_bundle, preprocessing_contract
+from brainage.bundle.model import ModelBundle
+from brainage.config.run import RunConfig
+from brainage.config.validation import to_plain
+from brainage.config.yaml_text import to_yaml
+from brainage.core.blocks import BlockChain
+from brainage.core.tasks import Task, task_to_mapping
+from brainage.errors import RunFolderError
+
+RECORDED_PACKAGES = ("torch", "monai", "antspyx", "deepbet", "simpleitk", "nilearn", "numpy")
+
+
+def save_bundle(
+    folder: Path,
+    *,
+    config: RunConfig,
+    task: Task,
+    chain: BlockChain,
+    input_shape: tuple[int, ...],
+    calibration: Mapping[str, Any],
+    card: str,
+) -> ModelBundle:
+    """Write a bundle and load it again, which proves that it can be loaded.
+
+    Args:
+        folder: replaced when it exists.
+        config: the resolved configuration.
+        task: how outputs become ages.
+        chain: the trained network.
+        input_shape: shape of one input without the batch axis.
+        calibration: training ages and held-out results; plain JSON values.
+        card: text of ``MODEL_CARD.md``.
+
+    Raises:
+        RunFolderError: if the folder cannot be written.
+    """
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        weights = {k: v.detach().cpu().contiguous() for k, v in chain.state_dict().items()}
+        save_file(weights, part / WEIGHTS)
+        model = {
+            "format": FORMAT,
+            "age_unit": AGE_UNIT,
+            "input_shape": list(input_shape),
+            "weights_sha256": file_sha256(part / WEIGHTS),
+            "versions": recorded_versions(),
+            "task": task_to_mapping(task),
+            "run": to_plain(config),
+        }
+        contract = preprocessing_contract(config)
+        (part / MODEL).write_text(to_yaml(model), encoding="utf-8")
+        (part / PREPROCESSING).write_text(to_yaml(contract), encoding="utf-8")
+        text = json.dumps(calibration, indent=2, allow_nan=False) + "\n"
+        (part / CALIBRATION).write_text(text, encoding="utf-8")
+        (part / CARD).write_text(card, encoding="utf-8")
+        write_golden_scan(part)
+        (part / GOLDEN_EXPECTED).write_text("{}\n", encoding="utf-8")
+        write_expected(load_bundle(part))
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot write the model: {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return replace(load_bundle(folder), folder=folder)
+
+
+def recorded_versions() -> dict[str, str]:
+    """Versions of this package and of those that decide a prediction."""
+    versions = {"brainage": __version__}
+    for package in RECORDED_PACKAGES:
+        versions[package] = importlib.metadata.version(package)
+    return versions

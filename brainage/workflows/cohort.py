@@ -1,0 +1,114 @@
+"""From a manifest to preprocessed volumes in memory; what failed is kept as a row."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from brainage.core.types import Recorder
+from brainage.errors import CohortError
+from brainage.preprocess.batch import PreprocessOutcome, preprocess_scans
+from brainage.preprocess.cache import PreprocessCache
+from brainage.preprocess.config import PreprocessConfig
+from brainage.scans.manifest import ScanRecord
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Scans that can be used, in the manifest's order.
+
+    ``volumes`` has shape (N, X, Y, Z), ``ages_years`` (N,). ``failed`` are the scans that cannot
+    be used; ``cached`` counts those whose preprocessing was found done.
+    """
+
+    records: tuple[ScanRecord, ...]
+    volumes: npt.NDArray[np.float32]
+    ages_years: npt.NDArray[np.float32]
+    keys: tuple[str, ...]
+    failed: tuple[PreprocessOutcome, ...]
+    cached: int
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one network input without the batch axis: (1, X, Y, Z)."""
+        return (1, *self.volumes.shape[1:])
+
+    def fingerprint(self, config_hash: str) -> str:
+        """Identifies a configuration on these very volumes and ages."""
+        content = [config_hash, self.keys, [float(age) for age in self.ages_years]]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def prepare_cohort(
+    records: Sequence[ScanRecord],
+    config: PreprocessConfig,
+    cache_folder: Path,
+    *,
+    jobs: int,
+    recorder: Recorder,
+    on_outcome: Callable[[PreprocessOutcome], None],
+) -> Cohort:
+    """Preprocess what is not yet in the cache and load all volumes.
+
+    Args:
+        records: scans with ages.
+        config: the preprocessing.
+        cache_folder: where finished volumes are kept.
+        jobs: processes.
+        recorder: receives an event for each scan that failed.
+        on_outcome: called as each scan is done.
+
+    Raises:
+        CohortError: if no scan can be used.
+    """
+    outcomes = preprocess_scans(
+        [record.scan for record in records],
+        config,
+        cache_folder,
+        jobs=jobs,
+        on_outcome=on_outcome,
+    )
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    for outcome in failed:
+        recorder.event(
+            "scan_failed",
+            scan=str(outcome.scan),
+            stage=outcome.stage,
+            reason=outcome.reason,
+        )
+    usable = [
+        (record, outcome)
+        for record, outcome in zip(records, outcomes, strict=True)
+        if outcome.status == "ok"
+    ]
+    if not usable:
+        first = failed[0]
+        raise CohortError(
+            f"none of {len(records)} scans can be used; the first: {first.scan}: "
+            f"{first.stage}: {first.reason}"
+        )
+    return Cohort(
+        records=tuple(record for record, _ in usable),
+        volumes=_load_volumes([outcome.key for _, outcome in usable], config, cache_folder),
+        ages_years=np.array([record.age_years for record, _ in usable], dtype=np.float32),
+        keys=tuple(outcome.key for _, outcome in usable),
+        failed=tuple(failed),
+        cached=sum(outcome.cached for outcome in outcomes),
+    )
+
+
+def _load_volumes(
+    keys: Sequence[str], config: PreprocessConfig, cache_folder: Path
+) -> npt.NDArray[np.float32]:
+    cache = PreprocessCache(cache_folder, config)
+    volumes = []
+    for key in keys:
+        scan = cache.load(key)
+        if scan is None:
+            raise CohortError(f"{cache_folder}: a finished volume has gone; run again")
+        volumes.append(scan.volume_XYZ)
+    return np.stack(volumes)

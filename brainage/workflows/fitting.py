@@ -1,0 +1,132 @@
+"""One fit: a network trained on one part of a cohort and asked about another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brainage.bundle.network import build_network
+from brainage.config.run import RunConfig
+from brainage.core.blocks import BlockChain
+from brainage.core.checkpoint import CheckpointStore
+from brainage.core.engine import SingleDeviceEngine
+from brainage.core.optim import build_optimizers
+from brainage.core.random import derive_seed
+from brainage.core.tasks import Task, fit_task
+from brainage.core.timing import choose_device
+from brainage.core.trainer import Trainer, TrainingResult, evaluate
+from brainage.core.types import Recorder
+from brainage.data.scan_dataset import ScanBatches
+from brainage.data.splits import Split
+from brainage.errors import CohortError, ConfigError
+from brainage.workflows.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network and what it says of the scans it did not see.
+
+    ``test_ages_by_block`` maps a block's number, from 1, to predictions (N,) in years for the
+    split's test scans; empty when the split has none.
+    """
+
+    chain: BlockChain
+    task: Task
+    result: TrainingResult
+    test_ages_by_block: Mapping[int, npt.NDArray[np.float64]]
+    training_mean_age_years: float
+
+
+def fit_split(
+    config: RunConfig,
+    cohort: Cohort,
+    split: Split,
+    *,
+    name: str,
+    checkpoints: Path,
+    fingerprint: str,
+    recorder: Recorder,
+) -> Fit:
+    """Train on a split's training scans, watch its validation scans, predict its test scans once.
+
+    Args:
+        config: the run's configuration.
+        cohort: preprocessed volumes and ages.
+        split: indices into the cohort.
+        name: which part of the run this is; initial weights and order depend on it.
+        checkpoints: folder of this fit's checkpoints.
+        fingerprint: of configuration and cohort; other checkpoints are refused.
+        recorder: receives metrics of every epoch.
+
+    Raises:
+        CohortError: if the training ages do not differ.
+        ConfigError: if the network does not fit the volumes.
+    """
+    seed = derive_seed(config.seed, name)
+    ages = cohort.ages_years
+    training_ages = ages[list(split.train)]
+    try:
+        task = fit_task(config.task, torch.from_numpy(training_ages))
+    except ValueError as error:
+        raise CohortError(f"{name}: {error}") from error
+    chain, objective = build_network(config, task, cohort.input_shape, seed)
+    engine = SingleDeviceEngine(
+        chain,
+        objective,
+        build_optimizers(chain, config.optimizer),
+        device=device_of(config),
+        seed=seed,
+        clip_norm=config.optimizer.clip_norm,
+    )
+    trainer = Trainer(
+        engine,
+        _batches(config, cohort, split.train, seed, training=True),
+        _batches(config, cohort, split.validation, seed) if split.validation else None,
+        config=config.trainer,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        recorder=recorder,
+        checkpoints=CheckpointStore(checkpoints, f"{fingerprint}/{name}"),
+    )
+    result = trainer.fit()
+    predicted: dict[int, npt.NDArray[np.float64]] = {}
+    if split.test:
+        evaluation = evaluate(engine, _batches(config, cohort, split.test, seed))
+        predicted = {
+            block + 1: ages.double().numpy() for block, ages in evaluation.predictions_N.items()
+        }
+    return Fit(chain, task, result, predicted, float(training_ages.mean()))
+
+
+def device_of(config: RunConfig) -> torch.device:
+    """The device the configuration names.
+
+    Raises:
+        ConfigError: if this machine does not have it.
+    """
+    try:
+        return choose_device(config.trainer.device)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _batches(
+    config: RunConfig,
+    cohort: Cohort,
+    chosen: tuple[int, ...],
+    seed: int,
+    *,
+    training: bool = False,
+) -> ScanBatches:
+    indices = list(chosen)
+    return ScanBatches(
+        cohort.volumes[indices],
+        cohort.ages_years[indices],
+        batch_size=config.trainer.batch_size,
+        seed=seed,
+        shuffle=training,
+        augmentation=config.augmentation if training and config.augmentation.enabled else None,
+    )

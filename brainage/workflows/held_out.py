@@ -1,0 +1,172 @@
+"""Predictions of scans their model did not see, gathered over the fits of a run."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from brainage.baselines.kernel_ridge import kernel_ridge_ages
+from brainage.data.splits import Split
+from brainage.reporting.metrics import AgeMetrics, age_metrics
+from brainage.reporting.run_report import Baseline, PredictedScan
+from brainage.workflows.cohort import Cohort
+from brainage.workflows.fitting import Fit
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One row per held-out scan, in the cohort's order.
+
+    ``indices`` point into the cohort; ages are in years. ``ages_by_block`` maps a block's number,
+    from 1, to its predictions; the last is the network's answer ``predicted_age``.
+    """
+
+    cohort: Cohort
+    indices: npt.NDArray[np.int64]
+    folds: npt.NDArray[np.int64]
+    predicted_age: npt.NDArray[np.float64]
+    training_mean_years: npt.NDArray[np.float64]
+    kernel_ridge_age: npt.NDArray[np.float64]
+    ages_by_block: dict[int, npt.NDArray[np.float64]]
+
+    @property
+    def age_years(self) -> npt.NDArray[np.float64]:
+        """Chronological ages."""
+        return self.cohort.ages_years[self.indices].astype(np.float64)
+
+    @property
+    def subjects(self) -> list[str]:
+        """Who each scan is of."""
+        return [self.cohort.records[index].subject for index in self.indices]
+
+    def metrics(self) -> AgeMetrics:
+        """Uncorrected accuracy beside predicting the training mean."""
+        return self._metrics_of(self.predicted_age)
+
+    def block_mae_years(self) -> dict[str, float]:
+        """MAE of each block's own prediction."""
+        return {
+            f"block {block}": float(np.abs(ages - self.age_years).mean())
+            for block, ages in self.ages_by_block.items()
+        }
+
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Other methods on the same scans."""
+        ridge = self._metrics_of(self.kernel_ridge_age).mae_years
+        assert ridge.value is not None
+        return (
+            Baseline(
+                name="kernel ridge on voxels",
+                mae_years=ridge.value,
+                low=ridge.low,
+                high=ridge.high,
+                note="same preprocessed volumes, tuned inside the training part",
+            ),
+        )
+
+    def rows(self, *, folds: bool) -> tuple[PredictedScan, ...]:
+        """One row per scan for the report."""
+        records = [self.cohort.records[index] for index in self.indices]
+        return tuple(
+            PredictedScan(
+                scan=str(record.scan),
+                subject=record.subject,
+                age_years=float(age),
+                predicted_age=float(predicted),
+                sex=record.sex,
+                site=record.site,
+                fold=int(fold) if folds else None,
+                training_mean_age_years=float(mean),
+            )
+            for record, age, predicted, fold, mean in zip(
+                records,
+                self.age_years,
+                self.predicted_age,
+                self.folds,
+                self.training_mean_years,
+                strict=True,
+            )
+        )
+
+    def csv(self) -> str:
+        """The same rows with every block's prediction, as CSV text."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        blocks = list(self.ages_by_block)
+        writer.writerow(
+            ["scan", "subject", "session", "sex", "site", "fold", "age_years", "predicted_age",
+             "brain_age_gap", "training_mean_age_years", "kernel_ridge_age",
+             *(f"block{block}_predicted_age" for block in blocks)]
+        )  # fmt: skip
+        for row, index in enumerate(self.indices):
+            record = self.cohort.records[index]
+            numbers = [
+                self.age_years[row],
+                self.predicted_age[row],
+                self.predicted_age[row] - self.age_years[row],
+                self.training_mean_years[row],
+                self.kernel_ridge_age[row],
+                *(self.ages_by_block[block][row] for block in blocks),
+            ]
+            names = [record.scan, record.subject, record.session, record.sex, record.site]
+            writer.writerow([*names, self.folds[row] + 1, *(f"{value:.4f}" for value in numbers)])
+        return stream.getvalue()
+
+    def _metrics_of(self, predicted: npt.NDArray[np.float64]) -> AgeMetrics:
+        return age_metrics(
+            self.age_years,
+            predicted,
+            subjects=self.subjects,
+            training_mean_age_years=self.training_mean_years,
+        )
+
+
+def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit]) -> HeldOut:
+    """Collect the test predictions of every fit that has some, with baselines on its split."""
+    parts: list[dict[str, npt.NDArray[np.float64]]] = []
+    tested = [name for name, split in splits.items() if split.test]
+    for fold, name in enumerate(tested):
+        split, fit = splits[name], fits[name]
+        size = len(split.test)
+        blocks = {f"block{k}": ages for k, ages in fit.test_ages_by_block.items()}
+        parts.append(
+            {
+                "index": np.array(split.test, dtype=np.float64),
+                "fold": np.full(size, float(fold)),
+                "mean": np.full(size, fit.training_mean_age_years),
+                "ridge": _kernel_ridge(cohort, split),
+                **blocks,
+            }
+        )
+    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    order = np.argsort(columns["index"], kind="stable")
+    columns = {key: values[order] for key, values in columns.items()}
+    by_block = {
+        int(key.removeprefix("block")): values
+        for key, values in columns.items()
+        if key.startswith("block")
+    }
+    return HeldOut(
+        cohort=cohort,
+        indices=columns["index"].astype(np.int64),
+        folds=columns["fold"].astype(np.int64),
+        predicted_age=by_block[max(by_block)],
+        training_mean_years=columns["mean"],
+        kernel_ridge_age=columns["ridge"],
+        ages_by_block=by_block,
+    )
+
+
+def _kernel_ridge(cohort: Cohort, split: Split) -> npt.NDArray[np.float64]:
+    """Kernel ridge gets the validation scans too, since it needs none to stop."""
+    known = [*split.train, *split.validation]
+    predicted = kernel_ridge_ages(
+        cohort.volumes[known],
+        cohort.ages_years[known],
+        [cohort.records[index].subject for index in known],
+        cohort.volumes[list(split.test)],
+    )
+    return np.asarray(predicted, dtype=np.float64)

@@ -1,0 +1,126 @@
+"""``brainage predict``: raw scans to ages, with the preprocessing stored in the model."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from brainage.bundle.load import load_bundle
+from brainage.bundle.model import ModelBundle
+from brainage.preprocess.batch import PreprocessOutcome, preprocess_scans
+from brainage.preprocess.cache import PreprocessCache
+from brainage.preprocess.pipeline import Preprocessor
+from brainage.scans.manifest import ScanRecord
+from brainage.scans.nifti import read_scan
+from brainage.scans.source import find_scans
+from brainage.tracking.progress import StageProgress
+from brainage.workflows.predictions_table import (
+    PredictionRow,
+    PredictionTable,
+    finished_rows,
+)
+from brainage.workflows.summary import PredictSummary
+
+
+def predict(source: Path, *, model: Path, out: Path, resume: bool, jobs: int) -> PredictSummary:
+    """Predict the age of every scan in ``source``.
+
+    Args:
+        source: a NIfTI file, a folder, a BIDS root or a manifest.
+        model: a bundle's folder.
+        out: the table to write.
+        resume: keep the rows an interrupted call has written.
+        jobs: preprocessing processes.
+
+    Raises:
+        BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
+    """
+    bundle = load_bundle(model)
+    return predict_records(find_scans(source).records, bundle, out=out, resume=resume, jobs=jobs)
+
+
+def predict_records(
+    records: Sequence[ScanRecord], bundle: ModelBundle, *, out: Path, resume: bool, jobs: int
+) -> PredictSummary:
+    """The same for scans already found and a model already loaded."""
+    started = time.perf_counter()
+    scans = [str(record.scan) for record in records]
+    kept = finished_rows(out, scans, bundle.model_hash) if resume else []
+    todo = records[len(kept) :]
+    statuses = []
+    with (
+        PredictionTable(out, len(records), kept) as table,
+        StageProgress("predicting", len(records), "scan", done=len(kept)) as progress,
+        tempfile.TemporaryDirectory(prefix="brainage-") as folder,
+    ):
+        position = {record.scan: index for index, record in enumerate(todo)}
+        cache = PreprocessCache(Path(folder), bundle.config.preprocess)
+
+        def finish(outcome: PreprocessOutcome) -> None:
+            index = position[outcome.scan]
+            row = _row(todo[index], outcome, bundle, cache)
+            statuses.append(row.status)
+            table.add(len(kept) + index, row)
+            progress.advance()
+
+        preprocess_scans(
+            [record.scan for record in todo],
+            bundle.config.preprocess,
+            Path(folder),
+            jobs=jobs,
+            on_outcome=finish,
+        )
+    seconds = time.perf_counter() - started
+    return PredictSummary(
+        rows=len(records),
+        ok=statuses.count("ok"),
+        failed=statuses.count("failed"),
+        skipped=len(kept),
+        seconds_per_scan=round(seconds / len(todo), 3) if todo else None,
+        out=out,
+    )
+
+
+def _row(
+    record: ScanRecord, outcome: PreprocessOutcome, bundle: ModelBundle, cache: PreprocessCache
+) -> PredictionRow:
+    """The row of one scan, predicted from the volume its own outcome names."""
+    begun = time.perf_counter()
+    stage, reason, predicted = outcome.stage, outcome.reason, None
+    if outcome.status == "ok":
+        preprocessed = cache.load(outcome.key)
+        if preprocessed is None:
+            stage, reason = "network", "the preprocessed volume could not be read back"
+        else:
+            predicted = bundle.predict(preprocessed.volume_XYZ).age_years
+    age = record.age_years
+    known = predicted is not None and age is not None
+    return PredictionRow(
+        scan=str(record.scan),
+        subject=record.subject,
+        session=record.session,
+        status="failed" if predicted is None else "ok",
+        stage=stage,
+        reason=reason,
+        age_years=age,
+        predicted_age=predicted,
+        brain_age_gap=predicted - age if known else None,  # type: ignore[operator]
+        age_in_training_range=None if age is None else bundle.in_training_range(age),
+        model_hash=bundle.model_hash,
+        preprocessing_hash=bundle.preprocessing_hash,
+        seconds=outcome.seconds + time.perf_counter() - begun,
+    )
+
+
+def load_predictor(folder: Path) -> Callable[[Sequence[Path]], list[float]]:
+    """A function from paths of raw scans to ages in years, for MLflow's model.
+
+    It raises a ScanError for a scan that cannot be used.
+    """
+    bundle = load_bundle(folder)
+    preprocess = Preprocessor(bundle.config.preprocess)
+
+    def ages(scans: Sequence[Path]) -> list[float]:
+        return [bundle.predict(preprocess(read_scan(s)).volume_XYZ).age_years for s in scans]
+
+    return ages

@@ -1,0 +1,65 @@
+"""What commands return: one JSON object and an exit code."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary:
+    """Result of ``brainage train``; ``metrics.json`` holds the same.
+
+    ``test`` has the held-out metrics (of the test split, or out of fold), ``seconds`` the wall
+    clock of ``preprocess``, ``train`` and ``evaluate``.
+    """
+
+    run_dir: Path
+    model_dir: Path
+    objective: str
+    num_blocks: int
+    split_sizes: dict[str, int]
+    test: dict[str, float | int | None]
+    block_mae_years: dict[str, float]
+    baselines: dict[str, float]
+    failed_scans: int
+    seconds: dict[str, float]
+    step_seconds: float | None
+    peak_memory_bytes: int
+    parameters: dict[str, int]
+    mlflow_run_id: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 when a scan could not be used."""
+        return 1 if self.failed_scans else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return _plain(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSummary:
+    """Result of ``brainage predict``."""
+
+    rows: int
+    ok: int
+    failed: int
+    skipped: int
+    seconds_per_scan: float | None
+    out: Path
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 when a scan failed."""
+        return 1 if self.failed else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return _plain(asdict(self))
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain
