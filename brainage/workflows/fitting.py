@@ -129,4 +129,5 @@ def _batches(
         seed=seed,
         shuffle=training,
         augmentation=config.augmentation if training and config.augmentation.enabled else None,
+        num_loader_workers=config.data.num_loader_workers if training else 0,
     )

@@ -16,7 +16,7 @@ from brainage.data.splits import Split
 from brainage.reporting.history import metric_history
 from brainage.reporting.report import write_report
 from brainage.reporting.run_report import Cost, FailedScan, RunReport
-from brainage.scans.manifest import read_manifest
+from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.jsonl import read_events
 from brainage.tracking.recorders import RunRecord
 from brainage.workflows.cohort import Cohort
@@ -84,13 +84,29 @@ def write_results(run: FinishedRun) -> TrainSummary:
     bundle = _write_bundle(run)
     write_text(run.folder.held_out, run.held_out.csv())
     if run.config.data.unseen is not None:
-        unseen = read_manifest(Path(run.config.data.unseen), require_ages=False)
-        predict_records(unseen.records, bundle, out=run.folder.predictions, resume=False, jobs=1)
+        predict_records(
+            read_unseen(run.config).records,
+            bundle,
+            out=run.folder.predictions,
+            resume=False,
+            jobs=1,
+        )
     summary = _summary(run)
     write_text(run.folder.metrics, json.dumps(summary.to_json(), indent=2) + "\n")
     write_report(_report(run), run.folder.report)
     _publish(run, bundle)
     return summary
+
+
+def read_unseen(config: RunConfig) -> Manifest:
+    """The scans that are only predicted.
+
+    Raises:
+        ManifestError: if their table cannot be used.
+    """
+    assert config.data.unseen is not None
+    root = config.data.root_folder()
+    return read_manifest(Path(config.data.unseen), root, require_ages=False)
 
 
 def _write_bundle(run: FinishedRun) -> ModelBundle:

@@ -14,7 +14,7 @@ from brainage.config.load import config_hash, dump_config, flatten
 from brainage.config.run import RunConfig
 from brainage.core.tasks import fit_task
 from brainage.core.types import Recorder
-from brainage.data.splits import Split, make_folds, make_split
+from brainage.data.splits import Split, make_folds, make_split, refuse_overlap
 from brainage.errors import CohortError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.fanout import FanoutRecorder
@@ -23,7 +23,7 @@ from brainage.tracking.recorders import RunRecord, open_recorders
 from brainage.workflows.cohort import Cohort, prepare_cohort
 from brainage.workflows.fitting import Fit, device_of, fit_split
 from brainage.workflows.held_out import gather
-from brainage.workflows.results import FinishedRun, write_results
+from brainage.workflows.results import FinishedRun, read_unseen, write_results
 from brainage.workflows.run_folder import (
     RunFolder,
     create_run_folder,
@@ -67,6 +67,8 @@ def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> Train
     manifest = read_manifest(
         Path(config.data.manifest), config.data.root_folder(), require_ages=True
     )
+    if config.data.unseen is not None:
+        refuse_overlap(manifest.records, read_unseen(config).records)
     splits = _make_splits(config, manifest)
     _check_network(config)
     folder = _open_folder(config, runs_folder, resume)
@@ -126,7 +128,7 @@ def _check_network(config: RunConfig) -> None:
         task = fit_task(config.task, torch.tensor([20.0, 80.0]))
     except ValueError as error:
         raise ConfigError(f"task: {error}") from error
-    build_network(config, task, (1, *config.preprocess.grid.shape), config.seed)
+    build_network(config, task, (1, *config.preprocess.grid.shape_XYZ), config.seed)
 
 
 def _open_folder(config: RunConfig, runs_folder: Path, resume: Path | None) -> RunFolder:
