@@ -10,7 +10,7 @@ from brainage.reporting.figure_style import INK, FileFormat, colour, draw, marke
 
 Points = Sequence[tuple[int, float]]
 History = Mapping[str, Points]
-"""Metric name -> (epoch from 0, value), in the order of the epochs."""
+"""Metric name -> (epochs finished, value), in the order of the epochs."""
 
 # Every epoch gets a marker up to here; beyond, markers would hide the line.
 MAX_EPOCHS_WITH_MARKERS = 40
@@ -73,7 +73,7 @@ def _draw_curves(
 def _curve(axes: Axes, name: str, points: Points, index: int) -> None:
     is_network = name == "network"
     axes.plot(
-        [epoch + 1 for epoch, _ in points],
+        [epoch for epoch, _ in points],
         [value for _, value in points],
         color=INK if is_network else colour(index - 1),
         linewidth=2.2 if is_network else 1.3,

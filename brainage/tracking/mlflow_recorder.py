@@ -31,10 +31,17 @@ from brainage.tracking.mlflow_values import (  # noqa: E402
     without_password,
 )
 
+# MLflow otherwise guesses from the runs whether an experiment is about models or language agents.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+RUN_TAGS = {"mlflow.source.name": "brainage", "mlflow.source.type": "LOCAL"}
+MAX_REASON_LENGTH = 200
 STATUSES = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+# Its notes on each retry say what the one warning of a failed attempt says, in more lines.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 class MlflowRecorder:
@@ -69,7 +76,8 @@ class MlflowRecorder:
         self._experiment_id = ""
         self._monitor: SystemMetricsMonitor | None = None
         self._closed = False
-        all_tags = {key: text_of(value)[:MAX_TAG_LENGTH] for key, value in tags.items()}
+        given = {key_of(key): text_of(value)[:MAX_TAG_LENGTH] for key, value in tags.items()}
+        all_tags = {**RUN_TAGS, **given}
         if parent_run_id is not None:
             all_tags["mlflow.parentRunId"] = parent_run_id
         self._attempt("start", lambda: self._start(config, run_name, all_tags, run_id))
@@ -152,10 +160,7 @@ class MlflowRecorder:
             ended = STATUSES[status]
             self._attempt("end the run", lambda: self._client.set_terminated(self._run(), ended))
         if self.off_because is not None:
-            _log.warning(
-                "the MLflow record of this run is incomplete (%s); events.jsonl has everything",
-                self.off_because,
-            )
+            _log.warning("the MLflow record of this run is incomplete; events.jsonl has it all")
 
     def _start(
         self, config: TrackingConfig, run_name: str, tags: dict[str, str], run_id: str | None
@@ -180,7 +185,9 @@ class MlflowRecorder:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return self._client.create_experiment(name, artifacts_beside(self.uri))
+                return self._client.create_experiment(
+                    name, artifacts_beside(self.uri), tags=EXPERIMENT_TAGS
+                )
             except MlflowException:  # another process was faster, or the store really fails
                 experiment = self._client.get_experiment_by_name(name)
                 if experiment is None:
@@ -214,13 +221,11 @@ class MlflowRecorder:
                 warnings.simplefilter("ignore")
                 return action()
         except Exception as error:  # whatever it is, training goes on
-            reason = (str(error).splitlines() or [""])[0][:300]
-            self.off_because = f"could not {what}: {type(error).__name__}: {reason}"
-            _log.warning(
-                "MLflow at %s is turned off for this run: %s",
-                without_password(self.uri),
-                self.off_because,
+            reason = (str(error).splitlines() or [""])[0][:MAX_REASON_LENGTH]
+            self.off_because = without_password(
+                f"MLflow at {self.uri} could not {what}: {type(error).__name__}: {reason}"
             )
+            _log.warning("MLflow is turned off for this run: %s", self.off_because)
             self._stop_monitor()
             return None
 

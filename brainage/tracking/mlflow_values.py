@@ -56,6 +56,6 @@ def text_of(value: Scalar) -> str:
     return str(value)
 
 
-def without_password(uri: str) -> str:
-    """The URI with the user and password of its host left out."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+def without_password(text: str) -> str:
+    """The text with the user and password of every address in it left out."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -76,16 +76,16 @@ class EpochProgress:
     The bar appears at once: make it when training starts, not when the run does.
 
     Args:
-        num_epochs: epochs of the whole run; metrics of epoch e carry step e, from 0.
-        first_epoch: where a resumed run goes on.
+        num_epochs: epochs of the whole run; the step of metrics is the number of epochs finished.
+        epochs_done: epochs that a resumed run has behind it.
         stream: where to write; stderr by default.
     """
 
     def __init__(
-        self, num_epochs: int, *, first_epoch: int = 0, stream: TextIO | None = None
+        self, num_epochs: int, *, epochs_done: int = 0, stream: TextIO | None = None
     ) -> None:
         self._stage = StageProgress(
-            "training", num_epochs, "epoch", done=first_epoch, stream=stream
+            "training", num_epochs, "epoch", done=epochs_done, stream=stream
         )
         self._num_epochs = num_epochs
         self._facts: dict[str, str | float] = {}
@@ -103,7 +103,7 @@ class EpochProgress:
         for name, label in SHOWN_METRICS.items():
             if name in values:
                 self._facts[label] = f"{values[name]:.3g}"
-        done = min(step + 1, self._num_epochs)
+        done = min(step, self._num_epochs)
         self._stage.advance(max(0, done - self._stage.done), **self._facts)
 
     def event(self, kind: str, **fields: Scalar) -> None:
