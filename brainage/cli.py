@@ -188,7 +188,6 @@ def _reporting(as_json: bool, verbosity: int) -> Iterator[TextIO]:
         level=others, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     logging.getLogger("brainage").setLevel(ours)
-    logging.captureWarnings(capture=True)
     if not as_json:
         yield sys.stdout
         return

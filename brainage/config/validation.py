@@ -30,7 +30,7 @@ _EXPECTED = {
     "model_attributes_type": "keys and values",
     "none_required": "null",
 }
-_NAMED_FIELD = re.compile(r"([a-z_][a-z0-9_]*): ")
+_NAMED_FIELD = re.compile(r"([A-Za-z_]\w*): ")
 
 
 def _adapter(section: type[T]) -> TypeAdapter[T]:

@@ -86,6 +86,13 @@ def test_the_default_kind_counts_as_another_kind(folder):
     assert read_config(Settings, path)["network"] == {"name": "deep"}
 
 
+def test_naming_the_default_kind_keeps_its_settings(folder):
+    (folder / "configs/plain.yaml").write_text("name: a\nnetwork: {width: 3}\n")
+    path = folder / "configs/derived.yaml"
+    path.write_text("base: plain.yaml\nnetwork: {name: small}\n")
+    assert read_config(Settings, path)["network"] == {"name": "small", "width": 3}
+
+
 def test_a_base_lies_beside_the_file_that_names_it(folder):
     (folder / "configs/cohort/derived.yaml").write_text("base: ../lfnn.yaml\nname: x\n")
     assert read_config(Settings, folder / "configs/cohort/derived.yaml")["seed"] == 7

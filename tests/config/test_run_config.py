@@ -97,6 +97,11 @@ def test_a_name_that_is_no_folder_name_is_refused(name):
         ({"trainer": {"epochs": 0}}, "trainer.epochs: expected at least 1, got 0"),
         ({"trainer": {"device": "tpu"}}, "trainer.device: expected auto, cpu, cuda or cuda:N"),
         ({"blocks": {"num_blocks": 0}}, "blocks.num_blocks: expected at least 1, got 0"),
+        (
+            {"preprocess": {"grid": {"shape_XYZ": [4, 4, 4]}}},
+            "preprocess.grid.shape_XYZ: expected at least",
+        ),
+        ({"split": {"folds": 1}}, "split.folds: expected at least 2 or null, got 1"),
         ({"backbone": {"name": "vgg"}}, "backbone.name: expected 'cnn3d', 'sfcn', 'mlp', got"),
         ({"backbone": {"channels": [0]}}, "backbone.channels: expected positive numbers"),
     ],
