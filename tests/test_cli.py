@@ -180,7 +180,7 @@ def test_a_training_interrupted_before_it_had_a_folder_offers_nothing(workflow, 
         (["train", "-c", "small.yaml", "--set", "seed"], "--set seed: expected key=value"),
         (
             ["train", "-c", "small.yaml", "--set", "objective.leader_fracton=1"],
-            "objective.leader_fracton: unknown key; did you mean leader_fraction?",
+            "objective.leader_fracton: unknown key, did you mean leader_fraction?",
         ),
     ],
 )

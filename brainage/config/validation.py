@@ -1,11 +1,14 @@
 """Turn plain keys and values into dataclasses; every problem is told in the user's words."""
 
+import copy
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from functools import reduce
+from operator import getitem
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -49,13 +52,36 @@ def validate(section: type[T], content: Mapping[str, Any]) -> T:
     content = with_names(section, content)
     problems = list(_not_plain(content, ()))
     if not problems:
-        try:
-            # JSON, because pydantic's strict mode takes keys and values for a dataclass, lists for
-            # tuples and text for paths only from JSON.
-            return _adapter(section).validate_json(json.dumps(content), strict=True)
-        except ValidationError as error:
-            problems = [_tell(section, content, detail) for detail in error.errors()]
+        built, details = _build(section, content)
+        if built is not None:
+            return built
+        problems = [
+            _tell(section, content, detail) for detail in _with_masked(section, content, details)
+        ]
     raise ConfigError("; ".join(problems))
+
+
+def _build(section: type[T], content: Mapping[str, Any]) -> tuple[T | None, list[ErrorDetails]]:
+    try:
+        # JSON, because pydantic's strict mode takes keys and values for a dataclass, lists for
+        # tuples and text for paths only from JSON.
+        return _adapter(section).validate_json(json.dumps(content), strict=True), []
+    except ValidationError as error:
+        return None, error.errors()
+
+
+def _with_masked(
+    section: type[Any], content: Mapping[str, Any], details: list[ErrorDetails]
+) -> list[ErrorDetails]:
+    """The problems together with those that an unknown key beside them kept from being found."""
+    unknown = [detail for detail in details if detail["type"] == "unexpected_keyword_argument"]
+    if not unknown:
+        return details
+    known = copy.deepcopy(dict(content))
+    for detail in unknown:
+        *parents, key = _key_path(content, detail["loc"], last_is_absent=False)
+        del reduce(getitem, parents, cast("Any", known))[key]
+    return [*unknown, *_build(section, known)[1]]
 
 
 def to_plain(config: object) -> dict[str, Any]:
@@ -112,7 +138,7 @@ def _tell(section: type[Any], content: Mapping[str, Any], detail: ErrorDetails) 
     path = _key_path(content, detail["loc"], last_is_absent=kind == "missing")
     where = _dotted(path) or "configuration"
     if kind == "unexpected_keyword_argument":
-        return f"{where}: unknown key; {_hint(section, content, path)}"
+        return f"{where}: unknown key, {_hint(section, content, path)}"
     if kind == "value_error":
         return _out_of_range(section, content, path, str(detail["ctx"]["error"]))
     if kind == "union_tag_invalid":

@@ -121,7 +121,7 @@ def test_an_unknown_key_is_refused_in_every_section(path):
     content: dict = {"zzz": 1}
     for key in reversed(path.split(".") if path else []):
         content = {key: content}
-    assert refusal(**content).startswith(f"{path}.zzz".lstrip(".") + ": unknown key; ")
+    assert refusal(**content).startswith(f"{path}.zzz".lstrip(".") + ": unknown key, ")
 
 
 def test_every_section_is_among_those_tried():
