@@ -25,8 +25,10 @@ def installed_configs() -> Path | None:
 
 
 def _search_folders() -> list[Path]:
-    installed = installed_configs()
-    return [Path(), Path(FOLDER), *([installed] if installed else [])]
+    own, installed = Path(FOLDER), installed_configs()
+    if installed is None or installed == own.resolve():
+        return [Path(), own]
+    return [Path(), own, installed]
 
 
 def find_config(name: str | Path) -> Path:
