@@ -1,0 +1,114 @@
+"""What happens to one scan of a batch, in this process or in a worker process."""
+
+import logging
+import signal
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from brainage.errors import BrainageError, ScanError
+from brainage.preprocess.cache import PreprocessCache
+from brainage.preprocess.config import PreprocessConfig
+from brainage.preprocess.pipeline import PreprocessedScan, Preprocessor
+from brainage.scans.nifti import Scan, parse_scan, read_scan_bytes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreprocessOutcome:
+    """What became of one scan of a batch; every scan has exactly one.
+
+    ``key`` names the cache entry (empty when the scan could not be read); ``stage`` and
+    ``reason`` are set when ``status`` is ``failed``. Besides the stages of ``ScanError``,
+    ``worker`` is a process that died and ``unexpected`` an error that is a bug. ``seconds`` is
+    wall time, small when ``cached``.
+    """
+
+    scan: Path
+    key: str
+    status: str
+    stage: str | None
+    reason: str | None
+    cached: bool
+    seconds: float
+    quality: dict[str, float]
+
+    @classmethod
+    def failure(
+        cls, path: Path, key: str, stage: str, reason: str, seconds: float
+    ) -> "PreprocessOutcome":
+        """The row of a scan that cannot be used."""
+        return cls(path, key, "failed", stage, reason, False, seconds, {})
+
+
+def preprocess_one(
+    path: Path, config: PreprocessConfig, cache: PreprocessCache
+) -> PreprocessOutcome:
+    """Make sure that the cache holds the scan; never raises because of the scan."""
+    start = time.perf_counter()
+    key = ""
+    try:
+        content, sha256 = read_scan_bytes(path)
+        key = cache.key(sha256)
+        result = cache.load(key)
+        cached = result is not None
+        if result is None:
+            scan = parse_scan(path, content, sha256)
+            result = preprocess_with_cache(scan, Preprocessor(config), cache)
+    except ScanError as error:
+        seconds = time.perf_counter() - start
+        return PreprocessOutcome.failure(path, key, error.stage, error.reason, seconds)
+    except BrainageError:
+        raise  # Not about this scan: a cache that cannot be written, a package that is missing.
+    except Exception as error:
+        logger.exception("%s: unexpected error", path)
+        seconds = time.perf_counter() - start
+        reason = f"{type(error).__name__}: {error}"
+        return PreprocessOutcome.failure(path, key, "unexpected", reason, seconds)
+    seconds = time.perf_counter() - start
+    return PreprocessOutcome(path, key, "ok", None, None, cached, seconds, result.quality)
+
+
+def preprocess_with_cache(
+    scan: Scan, preprocessor: Preprocessor, cache: PreprocessCache
+) -> PreprocessedScan:
+    """The scan's result, from the cache as far as it goes; new results are stored."""
+    key = cache.key(scan.sha256)
+    result = cache.load(key)
+    if result is None:
+        found = cache.load_findings(scan)
+        if found is None:
+            found = preprocessor.find(scan)
+            cache.store_findings(*found)
+        result = preprocessor.apply(*found)
+        cache.store(key, result)
+    return result
+
+
+def work(
+    connection: Connection, config: PreprocessConfig, cache_folder: Path, num_threads: int
+) -> None:
+    """Body of a worker process: receive paths, send outcomes, until the other side hangs up."""
+    # Ctrl-C reaches the whole process group; the parent decides. Its SIGTERM unwinds this
+    # process, so that temporary files are deleted.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _exit)
+    import torch  # noqa: PLC0415 - deferred: the parent process may not need it
+
+    torch.set_num_threads(num_threads)
+    cache = PreprocessCache(cache_folder, config)
+    while True:
+        try:
+            path = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(preprocess_one(path, config, cache))
+        except BrainageError as error:
+            connection.send(error)
+
+
+def _exit(_signal: int, _frame: object) -> None:
+    raise SystemExit(1)
