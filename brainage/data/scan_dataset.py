@@ -74,7 +74,7 @@ class ScanBatches:
             batch_size=self._batch_size,
             num_workers=self._num_loader_workers,
             collate_fn=_collate,
-            # or the loader would draw its workers' seed from the global generator
+            # or the loader would draw from the global generator, and set it back to its seed
             generator=torch.Generator(),
         )
         yield from loader

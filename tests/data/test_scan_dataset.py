@@ -87,11 +87,21 @@ def test_another_epoch_or_seed_varies_samples_otherwise(volumes, change):
 
 
 @pytest.mark.distributed
-def test_loader_processes_deliver_the_same_bits(volumes):
+def test_loader_processes_deliver_the_same_bits_and_leave_global_randomness(volumes):
+    torch.rand(1)  # a loader that resets the generator to its seed is seen, too
+    state = torch.random.get_rng_state()
     assert_same(source(volumes, num_loader_workers=2).batches(1), source(volumes).batches(1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_equal_volumes_are_varied_each_in_its_own_way(volumes):
+    alike = np.repeat(volumes[:1], NUM_SCANS, axis=0)
+    varied = volume_of_age(source(alike).batches(0))
+    assert len({volume.numpy().tobytes() for volume in varied.values()}) == NUM_SCANS
 
 
 def test_global_randomness_is_not_touched(volumes):
+    torch.rand(1)  # a loader that resets the generator to its seed is seen, too
     state = torch.random.get_rng_state()
     list(source(volumes).batches(0))
     assert torch.equal(torch.random.get_rng_state(), state)
