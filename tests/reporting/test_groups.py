@@ -9,7 +9,7 @@ def test_each_row_is_the_metrics_of_its_scans_alone():
     age = np.array([20.0, 30, 40, 50, 60, 70])
     predicted = age + np.array([1, -2, 3, -4, 5, 0])
     sites = ["b", "a", "b", None, "b", "a"]
-    subjects = list("uvwxyz")
+    subjects = list("uvuwxv")
     rows = metrics_by_group(
         sites, age, predicted, subjects=subjects, training_mean_age_years=age / 2
     )
@@ -18,7 +18,7 @@ def test_each_row_is_the_metrics_of_its_scans_alone():
     assert rows[1].metrics == age_metrics(
         age[chosen],
         predicted[chosen],
-        subjects=["u", "w", "y"],
+        subjects=["u", "u", "x"],
         training_mean_age_years=age[chosen] / 2,
     )
 

@@ -135,13 +135,22 @@ CORRELATIONS = ("pearson_r", "r2", "pearson_gap_age", "spearman_gap_age")
         ([30.0, 40.0], [32.0, 39.0], CORRELATIONS),
         ([30.0] * 5, [31.0, 32.0, 33.0, 34.0, 35.0], (*CORRELATIONS, "mae_over_range")),
         ([10.0, 20.0, 30.0, 40.0], [25.0] * 4, ("pearson_r",)),
+        ([10.0, 20.0, 30.0, 40.0, 50.0, 60.0], [25.1] * 6, ("pearson_r",)),
         (
             [10.1, 20.2, 30.3, 40.7],
             [13.4, 23.5, 33.6, 44.0],
             ("pearson_gap_age", "spearman_gap_age"),
         ),
     ],
-    ids=["none", "one", "two", "one age", "constant prediction", "constant gap"],
+    ids=[
+        "none",
+        "one",
+        "two",
+        "one age",
+        "constant prediction",
+        "rounded constant",
+        "constant gap",
+    ],
 )
 def test_what_the_data_do_not_define_is_none(age, predicted, undefined):
     metrics = age_metrics(age, predicted, training_mean_age_years=25.0)
