@@ -44,7 +44,7 @@ def write_golden_scan(folder: Path) -> None:
     tilt[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     tilt[:3, :3] *= _SCALE
     tilt[:3, 3] = (3.0, -8.0, 5.0)
-    data = template.data_XYZ / template.data_XYZ.max() * 1000
+    data = template.brain_XYZ * 1000
     image = nib.Nifti1Image(data.astype(np.int16), tilt @ template.affine)
     path = folder / GOLDEN_SCAN
     path.parent.mkdir(parents=True, exist_ok=True)

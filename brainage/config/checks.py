@@ -44,7 +44,38 @@ def task_fits_data(config: RunConfig) -> Iterator[str]:
         )
 
 
-CHECKS: tuple[Check, ...] = (blocks_fit_backbone, task_fits_data)
+def distance_fits_task(config: RunConfig) -> Iterator[str]:
+    """Followers can be compared by probabilities only where outputs are a distribution."""
+    objective = config.objective
+    has_followers = objective.name in {"lfnn", "lfnn_l"} and objective.leader_fraction < 1
+    if has_followers and config.task.name == "regression":
+        if objective.follower_distance != "mse_output":
+            yield (
+                "objective.follower_distance: expected 'mse_output' for task.name 'regression', "
+                f"which predicts no distribution, got '{objective.follower_distance}'"
+            )
+
+
+def workers_share_channels(config: RunConfig) -> Iterator[str]:
+    """With ``group`` readout every worker reads as many channels."""
+    heads, backbone = config.heads, config.backbone
+    if heads.readout != "group" or config.objective.name not in {"lfnn", "lfnn_l"}:
+        return
+    sizes = backbone.hidden_sizes if isinstance(backbone, MLPConfig) else backbone.channels
+    odd = [size for size in sizes if size % heads.num_lf_workers]
+    if odd:
+        yield (
+            f"heads.num_lf_workers: expected a divisor of every stage's channels {list(sizes)} "
+            f"with readout 'group', got {heads.num_lf_workers}"
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    blocks_fit_backbone,
+    task_fits_data,
+    distance_fits_task,
+    workers_share_channels,
+)
 
 
 def cross_checks(config: RunConfig) -> None:

@@ -8,6 +8,7 @@ so a mask is the same however many processes share the machine.
 Source: Fisch et al. 2024, Computers in Biology and Medicine 179:108845; deepbet is MIT licensed.
 """
 
+import warnings
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -75,7 +76,10 @@ def deepbet_weights() -> tuple[Path, Path]:
 def _network(name: str) -> torch.nn.Module:
     """One of the networks, loaded once per process."""
     (path,) = (weights for weights in deepbet_weights() if weights.name == name)
-    network: torch.nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # TorchScript is what the wheel carries; torch < 2.14 still reads it and says it is old.
+        warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
+        network: torch.nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     return network.eval()
 
 

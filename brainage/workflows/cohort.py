@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from brainage.bundle.files import file_sha256
 from brainage.core.types import Recorder
 from brainage.errors import CohortError
-from brainage.preprocess.batch import PreprocessOutcome, preprocess_scans
+from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
+from brainage.preprocess.worker import PreprocessOutcome
 from brainage.scans.manifest import ScanRecord
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def prepare_cohort(
         jobs=jobs,
         on_outcome=on_outcome,
     )
+    _warn_of_other_files(records)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
         recorder.event(
@@ -99,6 +106,22 @@ def prepare_cohort(
         failed=tuple(failed),
         cached=sum(outcome.cached for outcome in outcomes),
     )
+
+
+def _warn_of_other_files(records: Sequence[ScanRecord]) -> None:
+    """Say so when files are not those the manifest was written for, as re-fetched originals are."""
+    other = [
+        record.scan
+        for record in records
+        if record.sha256 and record.scan.is_file() and file_sha256(record.scan) != record.sha256
+    ]
+    if other:
+        _log.warning(
+            "%d of %d scans have another SHA-256 than the manifest says; the first: %s",
+            len(other),
+            len(records),
+            other[0],
+        )
 
 
 def _load_volumes(

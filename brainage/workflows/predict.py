@@ -7,9 +7,10 @@ from pathlib import Path
 
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
-from brainage.preprocess.batch import PreprocessOutcome, preprocess_scans
+from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.pipeline import Preprocessor
+from brainage.preprocess.worker import PreprocessOutcome
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan
 from brainage.scans.source import find_scans

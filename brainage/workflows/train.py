@@ -100,7 +100,8 @@ def _run(
         status = "finished"
     except KeyboardInterrupt:
         status = "killed"
-        raise
+        # The command line tells how to go on, and only the run knows its folder's name.
+        raise KeyboardInterrupt(folder.path) from None
     finally:
         record.recorder.close(status)
     return summary
