@@ -48,12 +48,12 @@ def distance_fits_task(config: RunConfig) -> Iterator[str]:
     """Followers can be compared by probabilities only where outputs are a distribution."""
     objective = config.objective
     has_followers = objective.name in {"lfnn", "lfnn_l"} and objective.leader_fraction < 1
-    if has_followers and config.task.name == "regression":
-        if objective.follower_distance != "mse_output":
-            yield (
-                "objective.follower_distance: expected 'mse_output' for task.name 'regression', "
-                f"which predicts no distribution, got '{objective.follower_distance}'"
-            )
+    compares_outputs = objective.follower_distance == "mse_output"
+    if has_followers and config.task.name == "regression" and not compares_outputs:
+        yield (
+            "objective.follower_distance: expected 'mse_output' for task.name 'regression', "
+            f"which predicts no distribution, got '{objective.follower_distance}'"
+        )
 
 
 def workers_share_channels(config: RunConfig) -> Iterator[str]:

@@ -19,7 +19,6 @@ from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.worker import PreprocessOutcome
 from brainage.scans.manifest import ScanRecord
 
-
 _log = logging.getLogger(__name__)
 
 
