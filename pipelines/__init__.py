@@ -1,1 +1,1 @@
-"""Ordered calls of workflows."""
+"""Ordered calls of workflows: experiments of more than one run."""

@@ -53,6 +53,12 @@ class HeldOut:
             for block, ages in self.ages_by_block.items()
         }
 
+    def site_mae_years(self) -> dict[str, float]:
+        """MAE of each site's scans."""
+        sites = np.array([self.cohort.records[i].site or "unknown" for i in self.indices])
+        gaps = np.abs(self.predicted_age - self.age_years)
+        return {str(site): float(gaps[sites == site].mean()) for site in np.unique(sites)}
+
     def baselines(self) -> tuple[Baseline, ...]:
         """Other methods on the same scans."""
         ridge = self._metrics_of(self.kernel_ridge_age).mae_years
