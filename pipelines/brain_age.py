@@ -73,7 +73,7 @@ def _row(name: str, seed: int, summary: TrainSummary) -> dict[str, Any]:
         "mae_mean_baseline_years": summary.test["mae_mean_baseline_years"],
         "mae_kernel_ridge_years": summary.baselines["kernel ridge on voxels"],
         "block_mae_years": summary.block_mae_years,
-        "site_mae_years": summary.site_mae_years,
+        "by_site": summary.by_site,
         "step_seconds": summary.step_seconds,
         "peak_memory_bytes": summary.peak_memory_bytes,
         "seconds": summary.seconds,

@@ -53,11 +53,19 @@ class HeldOut:
             for block, ages in self.ages_by_block.items()
         }
 
-    def site_mae_years(self) -> dict[str, float]:
-        """MAE of each site's scans."""
+    def by_site(self) -> dict[str, dict[str, float]]:
+        """For each site its number of scans, and the MAE there of network and kernel ridge."""
         sites = np.array([self.cohort.records[i].site or "unknown" for i in self.indices])
         gaps = np.abs(self.predicted_age - self.age_years)
-        return {str(site): float(gaps[sites == site].mean()) for site in np.unique(sites)}
+        ridge_gaps = np.abs(self.kernel_ridge_age - self.age_years)
+        return {
+            str(site): {
+                "n": float((sites == site).sum()),
+                "mae_years": float(gaps[sites == site].mean()),
+                "mae_kernel_ridge_years": float(ridge_gaps[sites == site].mean()),
+            }
+            for site in np.unique(sites)
+        }
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Other methods on the same scans."""

@@ -148,7 +148,7 @@ def _summary(run: FinishedRun) -> TrainSummary:
         split_sizes=run.split_sizes,
         test=run.held_out.metrics().as_dict(),
         block_mae_years=run.held_out.block_mae_years(),
-        site_mae_years=run.held_out.site_mae_years(),
+        by_site=run.held_out.by_site(),
         baselines={entry.name: entry.mae_years for entry in run.held_out.baselines()},
         failed_scans=len(run.cohort.failed),
         seconds={stage: round(value, 2) for stage, value in run.seconds.items()},

@@ -21,7 +21,7 @@ class TrainSummary:
     split_sizes: dict[str, int]
     test: dict[str, float | int | None]
     block_mae_years: dict[str, float]
-    site_mae_years: dict[str, float]
+    by_site: dict[str, dict[str, float]]
     baselines: dict[str, float]
     failed_scans: int
     seconds: dict[str, float]
