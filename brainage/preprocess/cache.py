@@ -172,7 +172,8 @@ def _write(path: Path, key: str, arrays: Arrays, facts: Mapping[str, object]) ->
 def _read(path: Path, key: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
     """All of an entry, or None when it is absent or not what was once written."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: given a name, numpy leaves the file of a damaged archive open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = json.loads(arrays.pop("facts").tobytes())
     except FileNotFoundError:

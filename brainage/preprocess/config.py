@@ -78,8 +78,8 @@ class RegistrationConfig:
     min_dice: float = 0.80
     """Least overlap (Dice) of the moved brain mask with the template's mask."""
 
-    min_correlation: float = 0.15
-    """Least correlation with the template inside the template's mask."""
+    min_correlation: float = 0.20
+    """Least correlation with the template where both have brain."""
 
     def __post_init__(self) -> None:
         for name in ("min_dice", "min_correlation"):

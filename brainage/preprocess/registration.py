@@ -111,30 +111,31 @@ def judge_registration(state: ScanState) -> dict[str, float]:
     """Compare the moved brain with the template.
 
     Returns:
-        ``template_dice`` of the brain masks, ``template_correlation`` of the intensities inside
-        the template's mask (0 where the scan has no brain), ``rotation_degrees`` of the head and
-        ``scale``, the mean linear factor from scan to template.
+        ``template_dice`` of the brain masks, ``template_correlation`` of the intensities where
+        both have brain (elsewhere the outline alone would correlate), ``rotation_degrees`` of the
+        head and ``scale``, the mean linear factor from scan to template.
     """
     assert state.scan_to_template is not None
     template = load_template()
     grid_to_scan = np.linalg.inv(state.scan_to_template) @ template.affine
     shape = template.mask_XYZ.shape
     image_XYZ, mask_XYZ = resample_brain(state, grid_to_scan, shape, TEMPLATE_SPACING_MM)
-    overlap = np.count_nonzero(mask_XYZ & template.mask_XYZ)
+    both_XYZ = mask_XYZ & template.mask_XYZ
     total = np.count_nonzero(mask_XYZ) + np.count_nonzero(template.mask_XYZ)
-    inside = template.mask_XYZ
     left, singular_values, right = np.linalg.svd(state.scan_to_template[:3, :3])
     cosine = (np.trace(left @ right) - 1) / 2
     return {
-        "template_dice": float(2.0 * overlap / total),
-        "template_correlation": _correlation(image_XYZ[inside], template.brain_XYZ[inside]),
+        "template_dice": 2.0 * int(np.count_nonzero(both_XYZ)) / int(total),
+        "template_correlation": _correlation(image_XYZ[both_XYZ], template.brain_XYZ[both_XYZ]),
         "rotation_degrees": float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
         "scale": float(np.prod(singular_values) ** (1 / 3)),
     }
 
 
 def _correlation(first: Image, second: Image) -> float:
-    """Pearson's r; 0 when one of them is constant."""
+    """Pearson's r; 0 when one of them is constant or empty."""
+    if first.size == 0:
+        return 0.0
     a = first.astype(np.float64) - first.mean(dtype=np.float64)
     b = second.astype(np.float64) - second.mean(dtype=np.float64)
     # np.sum, not a dot product, whose last bits depend on the number of threads.

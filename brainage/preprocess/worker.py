@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 class PreprocessOutcome:
     """What became of one scan of a batch; every scan has exactly one.
 
-    ``key`` names the cache entry (empty when the scan could not be read); ``stage`` and
+    ``key`` names the cache entry (empty when there are no bytes to name it by); ``stage`` and
     ``reason`` are set when ``status`` is ``failed``. Besides the stages of ``ScanError``,
     ``worker`` is a process that died and ``unexpected`` an error that is a bug. ``seconds`` is
     wall time, small when ``cached``.
