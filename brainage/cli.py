@@ -20,6 +20,7 @@ import typer
 
 from brainage import __version__
 from brainage.errors import BrainageError
+from brainage.tracking.mlflow_environment import prepare_environment
 
 app = typer.Typer(
     add_completion=False,
@@ -182,6 +183,8 @@ def _reporting(as_json: bool, verbosity: int) -> Iterator[TextIO]:
     too, ends up on stderr: file descriptor 1 is turned there for the rest of the process, because
     buffers of C libraries are emptied only when it ends.
     """
+    # Before any workflow is imported: MONAI imports MLflow, which reads its environment only then.
+    prepare_environment()
     ours = logging.DEBUG if verbosity else logging.INFO
     others = logging.INFO if verbosity > 1 else logging.WARNING
     logging.basicConfig(

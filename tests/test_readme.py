@@ -1,0 +1,41 @@
+"""What the README shows has to work."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from brainage.config.load import load_config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
+RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] != "preprocess"]
+
+
+def test_the_library_example_runs_and_learns() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    error = (names["predicted_ages"] - names["ages"]).abs().mean()  # type: ignore[operator]
+    assert float(error) < 5
+
+
+def test_every_named_path_exists() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", RUN_CONFIGS, ids=str)
+def test_every_configuration_loads_and_says_its_command(path: Path) -> None:
+    text = (ROOT / "configs" / path).read_text(encoding="utf-8")
+    assert f"command:  brainage train --config {path.as_posix()}" in text
+    config = load_config(ROOT / "configs" / path)
+    assert config.name == "-".join(path.with_suffix("").parts)
+
+
+def test_bp_differs_from_lfnn_l_by_the_rule_alone() -> None:
+    for folder in ("", "cohort/"):
+        lfnn, bp = (load_config(ROOT / "configs" / f"{folder}{n}3d.yaml") for n in ("lfnn", "bp"))
+        differing = [field for field in vars(lfnn) if getattr(lfnn, field) != getattr(bp, field)]
+        assert differing == ["name", "objective"]
