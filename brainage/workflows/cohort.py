@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from brainage.bundle.files import file_sha256
 from brainage.core.types import Recorder
 from brainage.errors import CohortError
 from brainage.preprocess.batch import preprocess_scans
@@ -77,7 +76,7 @@ def prepare_cohort(
         jobs=jobs,
         on_outcome=on_outcome,
     )
-    _warn_of_other_files(records)
+    _warn_of_other_files(records, outcomes)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
         recorder.event(
@@ -107,12 +106,17 @@ def prepare_cohort(
     )
 
 
-def _warn_of_other_files(records: Sequence[ScanRecord]) -> None:
+def _warn_of_other_files(
+    records: Sequence[ScanRecord], outcomes: Sequence[PreprocessOutcome]
+) -> None:
     """Say so when files are not those the manifest was written for, as re-fetched originals are."""
+    # A key begins with the SHA-256 of the bytes that were read; it is empty when none were.
+    read = [(record, outcome.key.partition("-")[0])
+            for record, outcome in zip(records, outcomes, strict=True) if outcome.key]  # fmt: skip
     other = [
         record.scan
-        for record in records
-        if record.sha256 and record.scan.is_file() and file_sha256(record.scan) != record.sha256
+        for record, digest in read
+        if record.sha256 is not None and not record.sha256.startswith(digest)
     ]
     if other:
         _log.warning(

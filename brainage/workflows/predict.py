@@ -1,5 +1,6 @@
 """``brainage predict``: raw scans to ages, with the preprocessing stored in the model."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
+from brainage.errors import RunFolderError
 from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.pipeline import Preprocessor
@@ -16,6 +18,7 @@ from brainage.scans.nifti import read_scan
 from brainage.scans.source import find_scans
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.predictions_table import (
+    COLUMNS,
     PredictionRow,
     PredictionTable,
     finished_rows,
@@ -37,7 +40,9 @@ def predict(source: Path, *, model: Path, out: Path, resume: bool, jobs: int) ->
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
     """
     bundle = load_bundle(model)
-    return predict_records(find_scans(source).records, bundle, out=out, resume=resume, jobs=jobs)
+    records = find_scans(source).records
+    _refuse_input_as_output(out, [source, *(record.scan for record in records)])
+    return predict_records(records, bundle, out=out, resume=resume, jobs=jobs)
 
 
 def predict_records(
@@ -77,6 +82,7 @@ def predict_records(
         ok=statuses.count("ok"),
         failed=statuses.count("failed"),
         skipped=len(kept),
+        failed_before=sum(row[COLUMNS.index("status")] == "failed" for row in kept),
         seconds_per_scan=round(seconds / len(todo), 3) if todo else None,
         out=out,
     )
@@ -111,6 +117,14 @@ def _row(
         preprocessing_hash=bundle.preprocessing_hash,
         seconds=outcome.seconds + time.perf_counter() - begun,
     )
+
+
+def _refuse_input_as_output(out: Path, inputs: Sequence[Path]) -> None:
+    """The table replaces what lies in its place; that must not be somebody's data."""
+    if os.path.realpath(out) in {os.path.realpath(path) for path in inputs}:
+        raise RunFolderError(
+            f"{out}: is one of the scans to predict or their list; give --out another name"
+        )
 
 
 def load_predictor(folder: Path) -> Callable[[Sequence[Path]], list[float]]:

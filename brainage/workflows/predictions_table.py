@@ -1,6 +1,7 @@
 """The table of predictions: one row per input scan, in input order, each on disk once known."""
 
 import csv
+import io
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -35,6 +36,9 @@ class PredictionRow:
 
 COLUMNS = tuple(entry.name for entry in fields(PredictionRow))
 
+# Names of files are bytes; those that are no UTF-8 are written and read back as they are.
+_ANY_NAME = "surrogateescape"
+
 
 class PredictionTable:
     """Writes rows in input order, whatever order they become known in; a context manager.
@@ -56,10 +60,13 @@ class PredictionTable:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
-            with part.open("w", newline="", encoding="utf-8") as stream:
-                csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *(keep or [])])
-            part.replace(path)
-            self._stream = path.open("a", newline="", encoding="utf-8")
+            try:
+                with part.open("w", newline="", encoding="utf-8", errors=_ANY_NAME) as stream:
+                    csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *(keep or [])])
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+            self._stream = path.open("a", newline="", encoding="utf-8", errors=_ANY_NAME)
         except OSError as error:
             raise RunFolderError(f"{path}: cannot write: {error.strerror}") from error
         self._writer = csv.writer(self._stream, lineterminator="\n")
@@ -98,20 +105,36 @@ def finished_rows(path: Path, scans: list[str], model_hash: str) -> list[list[st
     Raises:
         RunFolderError: if the file is a table of other scans or of another model.
     """
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    whole = text[: text.rfind("\n") + 1]
-    rows = list(csv.reader(whole.splitlines()))
+    rows = _whole_rows(path)
     if rows and tuple(rows[0]) != COLUMNS:
         raise RunFolderError(f"{path}: cannot be resumed: it has other columns")
     kept = rows[1:]
+    if any(len(row) != len(COLUMNS) for row in kept):
+        raise RunFolderError(f"{path}: cannot be resumed: it has rows of other columns")
     hash_column, scan_column = COLUMNS.index("model_hash"), COLUMNS.index("scan")
     if [row[scan_column] for row in kept] != scans[: len(kept)]:
         raise RunFolderError(f"{path}: cannot be resumed: its rows are of other scans")
     if any(row[hash_column] != model_hash for row in kept):
         raise RunFolderError(f"{path}: cannot be resumed: its rows are of another model")
     return kept
+
+
+def _whole_rows(path: Path) -> list[list[str]]:
+    """The rows of a table up to the last one that was written to its end."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot read: {error.strerror}") from error
+    whole = content[: content.rfind(b"\n") + 1].decode("utf-8", errors=_ANY_NAME)
+    try:
+        rows = list(csv.reader(io.StringIO(whole, newline="")))
+    except csv.Error as error:
+        raise RunFolderError(f"{path}: cannot be resumed: it is no table: {error}") from error
+    # A cell may hold a line break, and the table may have been cut off behind it.
+    torn = len(rows) > 1 and len(rows[-1]) < len(COLUMNS)
+    return rows[:-1] if torn else rows
 
 
 def _cell(value: object) -> str:

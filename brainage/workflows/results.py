@@ -83,19 +83,20 @@ def write_results(run: FinishedRun) -> TrainSummary:
     """
     bundle = _write_bundle(run)
     write_text(run.folder.held_out, run.held_out.csv())
-    if run.config.data.unseen is not None:
-        predict_records(
-            read_unseen(run.config).records,
-            bundle,
-            out=run.folder.predictions,
-            resume=False,
-            jobs=1,
-        )
-    summary = _summary(run)
+    summary = _summary(run, failed_unseen=_predict_unseen(run, bundle))
     write_text(run.folder.metrics, json.dumps(summary.to_json(), indent=2) + "\n")
     write_report(_report(run), run.folder.report)
     _publish(run, bundle)
     return summary
+
+
+def _predict_unseen(run: FinishedRun, bundle: ModelBundle) -> int:
+    """Predict the scans in ``data.unseen``; the number of those that failed."""
+    if run.config.data.unseen is None:
+        return 0
+    records = read_unseen(run.config).records
+    out = run.folder.predictions
+    return predict_records(records, bundle, out=out, resume=False, jobs=1).failed
 
 
 def read_unseen(config: RunConfig) -> Manifest:
@@ -138,7 +139,7 @@ def _calibration(run: FinishedRun) -> dict[str, Any]:
     }
 
 
-def _summary(run: FinishedRun) -> TrainSummary:
+def _summary(run: FinishedRun, failed_unseen: int) -> TrainSummary:
     counts = run.kept.chain.parameter_counts()
     return TrainSummary(
         run_dir=run.folder.path,
@@ -150,7 +151,7 @@ def _summary(run: FinishedRun) -> TrainSummary:
         block_mae_years=run.held_out.block_mae_years(),
         by_site=run.held_out.by_site(),
         baselines={entry.name: entry.mae_years for entry in run.held_out.baselines()},
-        failed_scans=len(run.cohort.failed),
+        failed_scans=len(run.cohort.failed) + failed_unseen,
         seconds={stage: round(value, 2) for stage, value in run.seconds.items()},
         step_seconds=run.kept.result.step_seconds,
         peak_memory_bytes=run.kept.result.peak_memory_bytes,

@@ -10,6 +10,7 @@ from typing import Any
 class TrainSummary:
     """Result of ``brainage train``; ``metrics.json`` holds the same.
 
+    ``failed_scans`` could not be used, of the cohort and of the scans that are only predicted.
     ``test`` has the held-out metrics (of the test split, or out of fold), ``seconds`` the wall
     clock of ``preprocess``, ``train`` and ``evaluate``.
     """
@@ -42,19 +43,24 @@ class TrainSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictSummary:
-    """Result of ``brainage predict``."""
+    """Result of ``brainage predict``.
+
+    ``skipped`` rows were kept from an interrupted call, ``failed_before`` of them as failed;
+    ``ok`` and ``failed`` count the others.
+    """
 
     rows: int
     ok: int
     failed: int
     skipped: int
+    failed_before: int
     seconds_per_scan: float | None
     out: Path
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 when a scan failed."""
-        return 1 if self.failed else 0
+        """0, or 1 when a scan failed, in this call or before."""
+        return 1 if self.failed or self.failed_before else 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

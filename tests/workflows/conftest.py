@@ -1,0 +1,80 @@
+"""One cohort, one finished run and one table of predictions for all tests of the workflows."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brainage.bundle.model import ModelBundle
+from brainage.config.run import RunConfig
+from brainage.workflows.predict import predict
+from brainage.workflows.summary import PredictSummary, TrainSummary
+from brainage.workflows.train import train
+from tests.workflows.tiny import TinyCohort, make_cohort, tiny_config
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before():
+    """A run sets the number of torch's threads for its process; here tests share one."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory) -> TinyCohort:
+    return make_cohort(tmp_path_factory.mktemp("tiny") / "cohort")
+
+
+@dataclass(frozen=True)
+class FinishedTraining:
+    config: RunConfig
+    summary: TrainSummary
+
+    @property
+    def folder(self) -> Path:
+        return self.summary.run_dir
+
+
+@pytest.fixture(scope="session")
+def holdout(cohort, tmp_path_factory) -> FinishedTraining:
+    """A finished run with one split and a scan to predict. Tests must not change its folder."""
+    config = tiny_config(cohort, data={"unseen": str(cohort.unseen)})
+    runs = tmp_path_factory.mktemp("runs")
+    return FinishedTraining(config, train(config, runs_folder=runs, resume=None))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What ``predict`` made of a folder, and the volumes that the network was given."""
+
+    source: Path
+    table: Path
+    summary: PredictSummary
+    network_inputs: list[np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def predicted(cohort, holdout, tmp_path_factory) -> Predicted:
+    """A training scan, a file that is no scan and an unseen scan, all of the same name."""
+    source = tmp_path_factory.mktemp("scans")
+    for name, scan in (("1", cohort.scan("sub-real1")), ("3", cohort.unseen_scan)):
+        (source / name).mkdir()
+        shutil.copy(scan, source / name / "T1w.nii.gz")
+    (source / "2").mkdir()
+    (source / "2" / "T1w.nii.gz").write_bytes(b"no scan")
+    seen = []
+    original = ModelBundle.predict
+
+    def spy(bundle, volume_XYZ):
+        seen.append(volume_XYZ.copy())
+        return original(bundle, volume_XYZ)
+
+    table = source.parent / "predictions" / "table.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelBundle, "predict", spy)
+        summary = predict(source, model=holdout.summary.model_dir, out=table, resume=False, jobs=1)
+    return Predicted(source, table, summary, seen)

@@ -1,0 +1,68 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from brainage.workflows.model_card import RULES, model_card
+from brainage.workflows.summary import PredictSummary
+from tests.workflows.tiny import tiny_config
+
+PREDICTED = PredictSummary(
+    rows=5, ok=3, failed=0, skipped=2, failed_before=0, seconds_per_scan=1.5, out=Path("p.csv")
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"), [({}, 0), ({"failed": 1}, 1), ({"failed_before": 1}, 1)]
+)
+def test_one_failed_scan_is_enough_for_exit_code_1(changes, code):
+    assert replace(PREDICTED, **changes).exit_code == code
+
+
+@pytest.mark.parametrize(("failed", "code"), [(0, 0), (2, 1)])
+def test_training_that_lost_scans_ends_in_exit_code_1(failed, code, holdout):
+    assert replace(holdout.summary, failed_scans=failed).exit_code == code
+
+
+def test_summaries_are_plain_json_with_the_promised_keys(holdout):
+    assert json.loads(json.dumps(PREDICTED.to_json())) == PREDICTED.to_json()
+    assert set(PREDICTED.to_json()) >= {
+        "rows", "ok", "failed", "skipped", "seconds_per_scan", "out",
+    }  # fmt: skip
+    trained = holdout.summary.to_json()
+    assert set(trained) >= {
+        "run_dir", "model_dir", "objective", "num_blocks", "split_sizes", "test", "seconds",
+        "peak_memory_bytes", "mlflow_run_id",
+    }  # fmt: skip
+    assert set(trained["test"]) >= {
+        "mae_years", "mae_mean_baseline_years", "rmse_years", "pearson_r", "r2", "n",
+    }  # fmt: skip
+    assert set(trained["seconds"]) >= {"preprocess", "train", "evaluate"}
+
+
+CALIBRATION = {
+    "training_age_range_years": [20.0, 68.5],
+    "training_mean_age_years": 41.0,
+    "training_scans": 7,
+    "training_sites": ["a", "unknown"],
+    "evaluation": "holdout",
+    "held_out": {"mae_years": 4.0, "mae_low": None, "mae_high": None, "n": 2,
+                 "mae_mean_baseline_years": 9.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_the_model_card_says_what_the_model_is_and_is_not(rule):
+    text = model_card(tiny_config(objective={"name": rule, "leader_fraction": 1.0}), CALIBRATION)
+    for expected in (RULES[rule], "cnn3d, 3 blocks", "7 of a, unknown", "20.0 to 68.5 years",
+                     "4.00 years", "n = 2", "9.00 years", "not a diagnosis"):  # fmt: skip
+        assert expected in text
+    assert "interval unknown to unknown" in text
+    assert "None" not in text
+
+
+def test_the_model_card_tells_how_the_error_was_measured():
+    folds = {**CALIBRATION, "evaluation": "kfold"}
+    assert "out of fold" in model_card(tiny_config(), folds)
+    assert "not trained on" in model_card(tiny_config(), CALIBRATION)
