@@ -91,7 +91,8 @@ class BlockLoss:
     """Losses of one block and where their gradients go.
 
     ``own``: differentiated for the block's own parameters only. ``shared``: differentiated through
-    every block before it. None where the rule has no such loss. The rest is for the record.
+    every block before it. None where the rule has no such loss. ``parts`` is for the record: the
+    losses by name, and their weighted sum as ``loss``.
     """
 
     own: Tensor | None
@@ -143,6 +144,9 @@ class Objective:
             parts["output_loss"] = loss
             own_scope, weight = self._output_scope(block)
             (own if own_scope else shared).append(loss if weight == 1 else weight * loss)
+        total = _total([*own, *shared])
+        if total is not None:
+            parts["loss"] = total
         return BlockLoss(_total(own), _total(shared), parts)
 
     def _output_scope(self, block: int) -> tuple[bool, float]:
