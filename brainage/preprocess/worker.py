@@ -1,6 +1,7 @@
 """What happens to one scan of a batch, in this process or in a worker process."""
 
 import logging
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -95,9 +96,8 @@ def work(
     # process, so that temporary files are deleted.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
-    import torch  # noqa: PLC0415 - deferred: the parent process may not need it
-
-    torch.set_num_threads(num_threads)
+    # Read by torch when it is loaded, which happens at the first scan that is not stripped.
+    os.environ["OMP_NUM_THREADS"] = str(num_threads)
     cache = PreprocessCache(cache_folder, config)
     while True:
         try:

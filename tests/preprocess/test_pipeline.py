@@ -108,6 +108,7 @@ def test_results_from_cached_findings_are_those_of_one_go(make, tmp_path):
     assert staged.quality == direct.quality
 
 
+@pytest.mark.slow
 def test_turning_the_head_in_the_scanner_hardly_changes_the_tensor(make):
     preprocessor = Preprocessor(PreprocessConfig())
     straight, turned = (
