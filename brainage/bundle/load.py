@@ -25,7 +25,7 @@ from brainage.config.load import config_from_mapping
 from brainage.config.run import RunConfig
 from brainage.config.validation import to_plain
 from brainage.core.blocks import BlockChain
-from brainage.core.tasks import task_from_mapping
+from brainage.core.tasks import Task, task_from_mapping
 from brainage.errors import BundleError, ConfigError
 from brainage.preprocess.pipeline import preprocessing_hash
 from brainage.preprocess.template import TEMPLATE_NAME, load_template
@@ -48,8 +48,8 @@ def load_bundle(folder: Path) -> ModelBundle:
     except ConfigError as error:
         raise BundleError(f"{folder / MODEL}: run.{error}") from error
     hash_ = _check_preprocessing(folder, config)
-    task = task_from_mapping(model["task"])
-    input_shape = tuple(int(size) for size in model["input_shape"])
+    task = _task(folder, model)
+    input_shape = _input_shape(folder, model, config)
     chain, _ = build_network(config, task, input_shape, seed=0)
     _load_weights(folder, chain)
     chain.eval()
@@ -59,7 +59,7 @@ def load_bundle(folder: Path) -> ModelBundle:
         task=task,
         chain=chain,
         input_shape=input_shape,
-        calibration=read_json(folder / CALIBRATION),
+        calibration=_calibration(folder),
         model_hash=model_hash(folder),
         preprocessing_hash=hash_,
     )
@@ -81,6 +81,36 @@ def _check_model(folder: Path, model: dict[str, Any]) -> None:
             f"{folder / WEIGHTS}: not the weights this model was saved with "
             f"(SHA-256 {found[:12]}..., expected {str(model['weights_sha256'])[:12]}...)"
         )
+
+
+def _task(folder: Path, model: dict[str, Any]) -> Task:
+    try:
+        return task_from_mapping(model["task"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{folder / MODEL}: damaged: task: {error}") from error
+
+
+def _input_shape(folder: Path, model: dict[str, Any], config: RunConfig) -> tuple[int, ...]:
+    """One channel of the grid that the preprocessing makes."""
+    expected = (1, *config.preprocess.grid.shape_XYZ)
+    if model["input_shape"] != list(expected):
+        raise BundleError(
+            f"{folder / MODEL}: damaged: expected input_shape {list(expected)}, the grid of its "
+            f"preprocessing, got {model['input_shape']}"
+        )
+    return expected
+
+
+def _calibration(folder: Path) -> dict[str, Any]:
+    calibration = read_json(folder / CALIBRATION)
+    ages = calibration.get("training_age_range_years")
+    numbers = isinstance(ages, list) and [isinstance(age, int | float) for age in ages]
+    if numbers != [True, True]:
+        raise BundleError(
+            f"{folder / CALIBRATION}: damaged: expected training_age_range_years as two ages, "
+            f"got {ages!r}"
+        )
+    return calibration
 
 
 def _check_preprocessing(folder: Path, config: RunConfig) -> str:

@@ -4,19 +4,21 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from brainage.core.types import Recorder
-from brainage.errors import CohortError
+from brainage.errors import CohortError, ScanError
 from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.worker import PreprocessOutcome
 from brainage.scans.manifest import ScanRecord
+from brainage.scans.nifti import read_scan_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +106,19 @@ def prepare_cohort(
         failed=tuple(failed),
         cached=sum(outcome.cached for outcome in outcomes),
     )
+
+
+def with_digests(records: Sequence[ScanRecord]) -> list[ScanRecord]:
+    """The records, each with the SHA-256 of its file where its table has none."""
+    known = []
+    for record in records:
+        digest = record.sha256
+        if digest is None:
+            # A file that cannot be read is told of when its turn comes.
+            with suppress(ScanError):
+                digest = read_scan_bytes(record.scan)[1]
+        known.append(replace(record, sha256=digest))
+    return known
 
 
 def _warn_of_other_files(

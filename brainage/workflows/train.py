@@ -20,7 +20,7 @@ from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.fanout import FanoutRecorder
 from brainage.tracking.progress import EpochProgress, StageProgress
 from brainage.tracking.recorders import RunRecord, open_recorders
-from brainage.workflows.cohort import Cohort, prepare_cohort
+from brainage.workflows.cohort import Cohort, prepare_cohort, with_digests
 from brainage.workflows.fitting import Fit, device_of, fit_split
 from brainage.workflows.held_out import gather
 from brainage.workflows.results import FinishedRun, read_unseen, write_results
@@ -68,7 +68,8 @@ def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> Train
         Path(config.data.manifest), config.data.root_folder(), require_ages=True
     )
     if config.data.unseen is not None:
-        refuse_overlap(manifest.records, read_unseen(config).records)
+        unseen = read_unseen(config).records
+        refuse_overlap(with_digests(manifest.records), with_digests(unseen))
     splits = _make_splits(config, manifest)
     _check_network(config)
     folder = _open_folder(config, runs_folder, resume)

@@ -1,0 +1,165 @@
+"""A bundle with a missing, altered or mismatching piece is refused, with the piece's name."""
+
+import re
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from brainage.bundle.files import REQUIRED, file_sha256
+from brainage.bundle.load import load_bundle
+from brainage.config.yaml_text import read_yaml, to_yaml
+from brainage.errors import BundleError
+from brainage.preprocess.template import load_template
+from tests.bundle.conftest import edit_json
+
+
+def edit_yaml(path, **changes):
+    path.write_text(to_yaml({**read_yaml(path), **changes}))
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_file_is_named(name, copied):
+    (copied / name).unlink()
+    with pytest.raises(BundleError, match=rf"not a complete model: {re.escape(name)} missing"):
+        load_bundle(copied)
+
+
+def test_all_missing_files_are_named_at_once(copied):
+    shutil.rmtree(copied / "golden")
+    with pytest.raises(BundleError, match=r"golden/scan\.nii\.gz, golden/expected\.json missing"):
+        load_bundle(copied)
+
+
+def test_a_folder_that_is_not_there_is_told_from_one_that_is_no_model(tmp_path):
+    with pytest.raises(BundleError, match=r"none: no such model folder; give --model"):
+        load_bundle(tmp_path / "none")
+    with pytest.raises(BundleError, match=r"not a complete model: weights\.safetensors, model\.y"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("position", [0, 0.5, -1])
+def test_one_altered_byte_of_the_weights_is_refused(position, copied):
+    path = copied / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[int(position * len(content)) if position > 0 else position] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"weights\.safetensors: not the weights this model was"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"age_unit": "months"}, "expected ages in years, got months"),
+        ({"format": 2}, "expected bundle format 1, got 2"),
+        ({"input_shape": [1, 48, 56, 48]}, r"expected input_shape \[1, 40, 48, 40\], the grid of"),
+        ({"input_shape": "big"}, r"expected input_shape .* got big"),
+        ({"task": {"name": "guessing"}}, "damaged: task: 'guessing'"),
+        ({"task": {"name": "soft_bins", "colour": 1}}, "damaged: task: .*colour"),
+        ({"task": "soft_bins"}, "damaged: task: "),
+        ({"run": {"name": "tiny", "sede": 3}}, r"run\.sede: unknown key, did you mean seed\?"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused(changes, message, copied):
+    edit_yaml(copied / "model.yaml", **changes)
+    with pytest.raises(BundleError, match=rf"model\.yaml: .*{message}"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize(
+    "key", ["format", "age_unit", "input_shape", "task", "run", "weights_sha256"]
+)
+def test_a_missing_key_is_named(key, copied):
+    model = read_yaml(copied / "model.yaml")
+    del model[key]
+    (copied / "model.yaml").write_text(to_yaml(model))
+    with pytest.raises(BundleError, match=rf"model\.yaml: damaged: {key} missing"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"template": "colin27"}, "template"),
+        ({"template_sha256": "0" * 64}, "template_sha256"),
+        ({"preprocessing_hash": "0" * 16}, "preprocessing_hash"),
+        ({"steps": {}}, "steps"),
+    ],
+)
+def test_preprocessing_that_cannot_be_repeated_is_refused(changes, key, copied):
+    edit_yaml(copied / "preprocessing.yaml", **changes)
+    message = rf"preprocessing\.yaml: this installation cannot repeat .* {key} is .* here"
+    with pytest.raises(BundleError, match=message):
+        load_bundle(copied)
+
+
+def test_settings_other_than_those_of_the_contract_are_refused(copied):
+    """A grid changed in the configuration alone would feed the network another volume."""
+    model = read_yaml(copied / "model.yaml")
+    model["run"]["preprocess"]["intensity"]["clip"] = 3.0
+    edit_yaml(copied / "model.yaml", run=model["run"])
+    with pytest.raises(BundleError, match="preprocessing_hash is "):
+        load_bundle(copied)
+
+
+def test_another_template_on_this_machine_is_refused(saved, monkeypatch):
+    template = load_template()
+    other = type(template)(template.brain_XYZ, template.mask_XYZ, template.affine, "f" * 64)
+    for module in ("brainage.bundle.load", "brainage.preprocess.pipeline"):
+        monkeypatch.setattr(f"{module}.load_template", lambda: other)
+    with pytest.raises(BundleError, match=r"template_sha256 is 'f+' here"):
+        load_bundle(saved.folder)
+
+
+@pytest.mark.parametrize("change", ["shape", "fewer", "more"])
+def test_weights_of_another_network_are_refused(change, copied):
+    path = copied / "weights.safetensors"
+    weights = load_file(path)
+    first = sorted(weights)[0]
+    if change == "shape":
+        weights[first] = weights[first][:1].clone()
+    elif change == "fewer":
+        del weights[first]
+    else:
+        weights["blocks.9.weight"] = weights[first].clone()
+    save_file(weights, path)
+    edit_yaml(copied / "model.yaml", weights_sha256=file_sha256(path))
+    name = "blocks.9.weight" if change == "more" else first
+    message = (
+        rf"does not fit the network of model\.yaml: {re.escape(name)} has .* \(1 differences\)"
+    )
+    with pytest.raises(BundleError, match=message):
+        load_bundle(copied)
+
+
+def test_a_file_that_holds_no_weights_is_refused(copied):
+    path = copied / "weights.safetensors"
+    path.write_bytes(b"\x80\x04K\x01.")
+    edit_yaml(copied / "model.yaml", weights_sha256=file_sha256(path))
+    with pytest.raises(BundleError, match=r"weights\.safetensors: damaged: "):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.yaml", "a: [", r"damaged model: .*model\.yaml"),
+        ("model.yaml", "", r"model\.yaml: damaged: format, age_unit, .* missing"),
+        ("preprocessing.yaml", "- 1\n", r"damaged model: .*preprocessing\.yaml"),
+        ("calibration.json", "{", r"calibration\.json: damaged: "),
+        ("calibration.json", "[]", r"calibration\.json: damaged: expected an object, got list"),
+        ("calibration.json", "{}", r"expected training_age_range_years as two ages, got None"),
+    ],
+)
+def test_a_damaged_text_is_named(name, content, message, copied):
+    (copied / name).write_text(content)
+    with pytest.raises(BundleError, match=message):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize("ages", [None, 20.0, [20.0], ["20", "68"], [20.0, 40.0, 68.0]])
+def test_training_ages_that_are_no_range_are_refused(ages, copied):
+    edit_json(copied / "calibration.json", training_age_range_years=ages)
+    with pytest.raises(BundleError, match="expected training_age_range_years as two ages"):
+        load_bundle(copied)
