@@ -29,7 +29,7 @@ class BrainExtractionConfig:
     """With ``deepbet``: use the foreground of a scan that is recognised as already stripped."""
 
     min_brain_ml: float = 500.0
-    """Smallest brain accepted, in millilitres."""
+    """Smallest brain accepted, in millilitres. Open cohort: 1091 to 1879 ml."""
 
     max_brain_ml: float = 2500.0
     """Largest brain accepted, in millilitres."""
@@ -76,10 +76,12 @@ class RegistrationConfig:
     """``affine``: 12 degrees of freedom. ``rigid``: 6, keeps the size of the brain."""
 
     min_dice: float = 0.80
-    """Least overlap (Dice) of the moved brain mask with the template's mask."""
+    """Least overlap (Dice) of the moved brain mask with the template's mask. Lowest in the open
+    cohort: 0.90, a stripped brain with pieces of the neck left on it; median 0.96."""
 
     min_correlation: float = 0.20
-    """Least correlation with the template where both have brain."""
+    """Least correlation with the template where both have brain. Lowest in the open cohort: 0.33,
+    the same scan; median 0.60. Noise in the shape of a brain: below 0.1."""
 
     def __post_init__(self) -> None:
         for name in ("min_dice", "min_correlation"):

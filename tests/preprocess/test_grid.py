@@ -33,6 +33,13 @@ def test_the_box_holds_every_voxel_of_the_template_mask(spacing_mm, shape_XYZ):
     assert (on_grid <= np.array(shape_XYZ) - 0.5).all()
 
 
+@pytest.mark.parametrize(("spacing_mm", "shape_XYZ"), GRIDS.items())
+def test_all_boxes_have_their_centre_in_the_middle_of_the_brain(spacing_mm, shape_XYZ):
+    affine = grid_affine(GridConfig(spacing_mm=spacing_mm, shape_XYZ=shape_XYZ))
+    middle = [*(np.array(shape_XYZ) / 2 - 0.5), 1]
+    np.testing.assert_allclose((affine @ middle)[:3], [0, -17, 5])
+
+
 def test_a_box_that_cuts_the_brain_is_refused():
     with pytest.raises(ValueError, match=r"shape_XYZ: expected at least \(37, 45, 39\)"):
         GridConfig(spacing_mm=4.0, shape_XYZ=(40, 44, 40))
