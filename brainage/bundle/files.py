@@ -44,6 +44,8 @@ def check_complete(folder: Path) -> None:
         raise BundleError(f"{folder}: no such model folder; give --model the folder that "
                           "holds model.yaml, e.g. runs/lfnn3d/model")  # fmt: skip
     missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if missing and (folder / "model" / MODEL).is_file():
+        raise BundleError(f"{folder}: a run, not a model; did you mean {folder / 'model'}?")
     if missing:
         raise BundleError(f"{folder}: not a complete model: {', '.join(missing)} missing")
 

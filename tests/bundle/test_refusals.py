@@ -38,6 +38,11 @@ def test_a_folder_that_is_not_there_is_told_from_one_that_is_no_model(tmp_path):
         load_bundle(tmp_path)
 
 
+def test_the_folder_of_the_run_is_told_from_that_of_its_model(copied):
+    with pytest.raises(BundleError, match=r"a run, not a model; did you mean .*/model\?"):
+        load_bundle(copied.parent)
+
+
 @pytest.mark.parametrize("position", [0, 0.5, -1])
 def test_one_altered_byte_of_the_weights_is_refused(position, copied):
     path = copied / "weights.safetensors"
