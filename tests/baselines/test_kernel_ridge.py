@@ -76,7 +76,7 @@ def test_a_subject_s_scans_are_never_on_both_sides_of_an_inner_fold(scans, monke
 
     monkeypatch.setattr(kernel_ridge, "GroupKFold", Recorded)
     predict(scans)
-    assert len(folds) == kernel_ridge.INNER_FOLDS
+    assert len(folds) == kernel_ridge.INNER_FOLDS * (1 + len(kernel_ridge.GAMMAS))
     assert all(not train & test for train, test in folds)
 
 
