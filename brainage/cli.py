@@ -55,6 +55,9 @@ class Summary(Protocol):
     def exit_code(self) -> int:
         """0, or 1 when a scan or run failed."""
 
+    def describe(self) -> list[str]:
+        """Lines for people."""
+
     def to_json(self) -> dict[str, Any]:
         """The numbers of the summary, of plain types."""
 
@@ -224,11 +227,10 @@ def _resumable_by(command: Sequence[str], last: str | None) -> Iterator[None]:
 
 
 def _finish(summary: Summary, as_json: bool, out: TextIO) -> int:
-    content = _json_values(summary.to_json())
     if as_json:
-        out.write(json.dumps(content) + "\n")
+        out.write(json.dumps(_json_values(summary.to_json())) + "\n")
     else:
-        out.writelines(f"{line}\n" for line in _lines(content))
+        out.writelines(f"{line}\n" for line in summary.describe())
     return summary.exit_code
 
 
@@ -239,16 +241,6 @@ def _json_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json_values(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _lines(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """``key: value`` lines for people."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _lines(value, f"{prefix}{key}.")
-        else:
-            shown = f"{value:.4g}" if isinstance(value, float) else value
-            yield f"{prefix}{key}: {'-' if shown is None else shown}"
 
 
 def _tell(message: str) -> None:

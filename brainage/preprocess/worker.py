@@ -103,6 +103,8 @@ def work(
         try:
             path = connection.recv()
         except EOFError:
+            # The parent hangs up and then terminates; on the way out there is nothing to unwind.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return
         try:
             connection.send(preprocess_one(path, config, cache))

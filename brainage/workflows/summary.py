@@ -36,6 +36,24 @@ class TrainSummary:
         """0, or 1 when a scan could not be used."""
         return 1 if self.failed_scans else 0
 
+    def describe(self) -> list[str]:
+        """What a person wants to know, one line each, ``name: value``."""
+        test = self.test
+        others = {"predicting the training mean": test["mae_mean_baseline_years"], **self.baselines}
+        return [
+            f"run_dir: {self.run_dir}",
+            f"held-out error: {_years(test['mae_years'])} (95 % interval {_years(test['mae_low'])} "
+            f"to {_years(test['mae_high'])}; MAE, uncorrected, n = {test['n']})",
+            *(f"{name}: {_years(value)}" for name, value in others.items()),
+            *(f"{name} alone: {_years(value)}" for name, value in self.block_mae_years.items()),
+            f"scans: {', '.join(f'{size} {part}' for part, size in self.split_sizes.items())}; "
+            f"{self.failed_scans} could not be used",
+            f"time: {', '.join(f'{name} {value:.0f} s' for name, value in self.seconds.items())}; "
+            f"peak memory {self.peak_memory_bytes / 1e9:.1f} GB",
+            f"model: {self.model_dir}",
+            f"report: {self.run_dir / 'report.html'}",
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return _plain(asdict(self))
@@ -62,9 +80,21 @@ class PredictSummary:
         """0, or 1 when a scan failed, in this call or before."""
         return 1 if self.failed or self.failed_before else 0
 
+    def describe(self) -> list[str]:
+        """What a person wants to know, one line each, ``name: value``."""
+        kept = f", {self.skipped} kept from before" if self.skipped else ""
+        lines = [f"scans: {self.rows}; {self.ok} predicted, {self.failed} failed{kept}"]
+        if self.seconds_per_scan is not None:
+            lines.append(f"time: {self.seconds_per_scan:.1f} s a scan")
+        return [*lines, f"table: {self.out}"]
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return _plain(asdict(self))
+
+
+def _years(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f} years"
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
