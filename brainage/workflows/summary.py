@@ -42,17 +42,27 @@ class TrainSummary:
         others = {"predicting the training mean": test["mae_mean_baseline_years"], **self.baselines}
         return [
             f"run_dir: {self.run_dir}",
-            f"held-out error: {_years(test['mae_years'])} (95 % interval {_years(test['mae_low'])} "
-            f"to {_years(test['mae_high'])}; MAE, uncorrected, n = {test['n']})",
+            f"held-out error: {_years(test['mae_years'])} "
+            f"({self._interval()}MAE, uncorrected, n = {test['n']})",
             *(f"{name}: {_years(value)}" for name, value in others.items()),
             *(f"{name} alone: {_years(value)}" for name, value in self.block_mae_years.items()),
-            f"scans: {', '.join(f'{size} {part}' for part, size in self.split_sizes.items())}; "
-            f"{self.failed_scans} could not be used",
+            f"scans: {self._parts()}; {self.failed_scans} could not be used",
             f"time: {', '.join(f'{name} {value:.0f} s' for name, value in self.seconds.items())}; "
             f"peak memory {self.peak_memory_bytes / 1e9:.1f} GB",
             f"model: {self.model_dir}",
             f"report: {self.run_dir / 'report.html'}",
         ]
+
+    def _interval(self) -> str:
+        low, high = self.test["mae_low"], self.test["mae_high"]
+        if low is None or high is None:  # too few subjects to resample
+            return ""
+        return f"95 % interval {low:.2f} to {high:.2f}; "
+
+    def _parts(self) -> str:
+        if "train" in self.split_sizes:
+            return ", ".join(f"{size} {part}" for part, size in self.split_sizes.items())
+        return f"{sum(self.split_sizes.values())} in {len(self.split_sizes)} folds"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -83,6 +93,7 @@ class PredictSummary:
     def describe(self) -> list[str]:
         """What a person wants to know, one line each, ``name: value``."""
         kept = f", {self.skipped} kept from before" if self.skipped else ""
+        kept += f" ({self.failed_before} of them failed)" if self.failed_before else ""
         lines = [f"scans: {self.rows}; {self.ok} predicted, {self.failed} failed{kept}"]
         if self.seconds_per_scan is not None:
             lines.append(f"time: {self.seconds_per_scan:.1f} s a scan")

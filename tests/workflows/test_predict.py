@@ -50,21 +50,20 @@ def test_the_summary_counts_rows_and_ends_in_exit_code_1(predicted):
 
 def test_the_order_of_the_scans_changes_no_prediction(holdout, predicted, tmp_path):
     manifest = tmp_path / "manifest.csv"
-    scans = [predicted.source / name / "T1w.nii.gz" for name in "312"]
-    table = "".join(f"{scan},s{index},{30 + index}\n" for index, scan in enumerate(scans))
+    scans = [predicted.source / name / "T1w.nii.gz" for name in "32"]
+    table = "".join(f"{scan},s{index},{30 + 20 * index}\n" for index, scan in enumerate(scans))
     manifest.write_text("scan,subject,age_years\n" + table)
     out = tmp_path / "out.csv"
     predict(manifest, model=holdout.summary.model_dir, out=out, resume=False, jobs=1)
     rows = read_table(out)
     assert [row["scan"] for row in rows] == [str(scan) for scan in scans]
     ages = {row["scan"]: row["predicted_age"] for row in read_table(predicted.table)}
-    assert {row["scan"]: row["predicted_age"] for row in rows} == ages
+    assert {row["scan"]: row["predicted_age"] for row in rows}.items() < ages.items()
     # with ages known: the gap, and whether the model knows ages like this one
-    for row in rows[:2]:
-        gap = float(row["predicted_age"]) - float(row["age_years"])
-        assert float(row["brain_age_gap"]) == pytest.approx(gap, abs=2e-4)
-    assert rows[2]["brain_age_gap"] == ""
-    assert [row["age_in_training_range"] for row in rows] == ["true", "true", "true"]
+    gap = float(rows[0]["predicted_age"]) - 30
+    assert float(rows[0]["brain_age_gap"]) == pytest.approx(gap, abs=2e-4)
+    assert rows[1]["brain_age_gap"] == ""
+    assert [row["age_in_training_range"] for row in rows] == ["true", "false"]
 
 
 def test_an_interrupted_table_goes_on_where_it_stopped(holdout, predicted, tmp_path):

@@ -41,6 +41,42 @@ def test_summaries_are_plain_json_with_the_promised_keys(holdout):
     assert set(trained["seconds"]) >= {"preprocess", "train", "evaluate"}
 
 
+def test_a_person_is_told_the_result_and_where_it_is(holdout):
+    lines = dict(line.split(": ", 1) for line in holdout.summary.describe())
+    test, run = holdout.summary.test, holdout.folder
+    assert lines["held-out error"] == f"{test['mae_years']:.2f} years (MAE, uncorrected, n = 2)"
+    assert lines["predicting the training mean"] == f"{test['mae_mean_baseline_years']:.2f} years"
+    assert lines["block 3 alone"] == f"{test['mae_years']:.2f} years"
+    assert lines["scans"] == "6 train, 2 validation, 2 test; 0 could not be used"
+    assert (lines["run_dir"], lines["model"]) == (str(run), str(run / "model"))
+    assert lines["report"] == str(run / "report.html")
+
+
+def test_the_interval_is_told_where_there_is_one_and_folds_are_counted(holdout):
+    test = {**holdout.summary.test, "mae_low": 3.0, "mae_high": 5.125}
+    sizes = {"fold1": 4, "fold2": 3}
+    text = "\n".join(replace(holdout.summary, test=test, split_sizes=sizes).describe())
+    assert "(95 % interval 3.00 to 5.12; MAE" in text
+    assert "scans: 7 in 2 folds; " in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"ok": 5, "skipped": 0}, "scans: 5; 5 predicted, 0 failed"),
+        ({}, "scans: 5; 3 predicted, 0 failed, 2 kept from before"),
+        (
+            {"failed_before": 1},
+            "scans: 5; 3 predicted, 0 failed, 2 kept from before (1 of them failed)",
+        ),
+    ],
+)
+def test_a_person_is_told_what_became_of_the_scans(changes, line):
+    lines = replace(PREDICTED, **changes).describe()
+    assert lines == [line, "time: 1.5 s a scan", "table: p.csv"]
+    assert replace(PREDICTED, seconds_per_scan=None).describe()[-1] == "table: p.csv"
+
+
 CALIBRATION = {
     "training_age_range_years": [20.0, 68.5],
     "training_mean_age_years": 41.0,
