@@ -19,7 +19,7 @@ from typing import Annotated, Any, Protocol, TextIO, cast
 import typer
 
 from brainage import __version__
-from brainage.errors import BrainageError
+from brainage.errors import BrainageError, RunFolderError
 from brainage.tracking.mlflow_environment import prepare_environment
 
 app = typer.Typer(
@@ -132,6 +132,8 @@ def train(
     from brainage.config.load import load_config
 
     with _reporting(as_json, verbose) as out:
+        if config is None and not (cast("Path", resume) / "config.yaml").is_file():
+            raise RunFolderError(f"{resume}: no run to resume: config.yaml is not there")
         source = config or cast("Path", resume) / "config.yaml"
         settings = load_config(source, overrides or ())
         with _resumable_by(["brainage", "train", "--resume"], str(resume) if resume else None):

@@ -175,7 +175,8 @@ def _example_output(body: nn.Sequential, example: Tensor, block: int) -> Tensor:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"block {block} cannot take an input of shape {tuple(example.shape[1:])}: {reason}"
+            f"block {block + 1} cannot take an input of shape {tuple(example.shape[1:])}; the "
+            f"backbone needs a larger input or smaller kernels ({reason})"
         ) from error
     finally:
         body.train(training)

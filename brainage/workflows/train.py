@@ -177,8 +177,9 @@ def _open_record(
 
 def _prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohort:
     records = manifest.records
+    _log.info("preprocessing %d scans", len(records))
     with StageProgress("preprocessing", len(records), "scan") as progress:
-        return prepare_cohort(
+        cohort = prepare_cohort(
             records,
             config.preprocess,
             Path(config.data.cache_dir),
@@ -186,6 +187,8 @@ def _prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohor
             recorder=recorder,
             on_outcome=lambda outcome: progress.advance(),  # noqa: ARG005
         )
+    _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
+    return cohort
 
 
 def _without_failed(name: str, split: Split, manifest: Manifest, cohort: Cohort) -> Split:

@@ -86,7 +86,7 @@ def test_initial_weights_depend_on_the_seed_alone(
 
 
 def test_an_input_too_small_for_the_network_is_refused_with_its_block() -> None:
-    with pytest.raises(ValueError, match="block 3 cannot take an input of shape"):
+    with pytest.raises(ValueError, match="block 4 cannot take an input of shape"):
         make_engine(CNN3DConfig(), (1, 48, 56, 48), "lfnn_l", num_blocks=4)
 
 
