@@ -18,7 +18,7 @@ def test_the_library_example_runs_and_learns() -> None:
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     error = (names["predicted_ages"] - names["ages"]).abs().mean()  # type: ignore[operator]
-    assert float(error) < 5
+    assert float(error) < 2
 
 
 def test_every_named_path_exists() -> None:
