@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from brainage.errors import RunFolderError
 from brainage.reporting import figures, training_figures
-from brainage.reporting.figure_style import COLOURS, FAINT, INK
+from brainage.reporting.figure_style import COLOURS, FAINT, INK, FileFormat
 from brainage.reporting.formatting import FILTERS
 from brainage.reporting.groups import GroupRow, age_decades, metrics_by_group
 from brainage.reporting.run_report import RunReport
@@ -74,7 +74,38 @@ def render_report(report: RunReport) -> str:
     )
 
 
+class DrawnFigure(NamedTuple):
+    """A figure as a file's content."""
+
+    title: str
+    caption: str
+    content: bytes
+
+
+def write_figures(report: RunReport, folder: Path) -> None:
+    """Write the page's figures to ``folder`` as PNG files of their own, named by their titles.
+
+    Raises:
+        RunFolderError: if a file cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for figure in draw_figures(report, "png"):
+            name = figure.title.lower().replace(" ", "_")
+            (folder / f"{name}.png").write_bytes(figure.content)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
 def report_figures(report: RunReport) -> list[InlineFigure]:
+    """The figures that this run has data for, as elements of the page."""
+    return [
+        InlineFigure(figure.title, figure.caption, inline_svg(figure.content, f"figure{number}"))
+        for number, figure in enumerate(draw_figures(report, "svg"), start=1)
+    ]
+
+
+def draw_figures(report: RunReport, file_format: FileFormat) -> list[DrawnFigure]:
     """The figures that this run has data for, in the order of the page."""
     age = np.array([scan.age_years for scan in report.predictions])
     predicted = np.array([scan.predicted_age for scan in report.predictions])
@@ -84,39 +115,36 @@ def report_figures(report: RunReport) -> list[InlineFigure]:
             "Predicted and chronological age",
             "Each mark is a scan that its model did not see. On the dashed line, the prediction "
             "equals the age.",
-            figures.predicted_against_age(age, predicted, sites),
+            figures.predicted_against_age(age, predicted, sites, file_format),
         ),
         (
             "Gap and age",
             "The gap is predicted minus chronological age, uncorrected. A falling line means that "
             "young brains are predicted too old and old ones too young.",
-            figures.gap_against_age(age, predicted, sites),
+            figures.gap_against_age(age, predicted, sites, file_format),
         ),
         (
             "Error by age",
             "Mean absolute error of each age decade.",
-            figures.error_by_age(age, predicted),
+            figures.error_by_age(age, predicted, file_format),
         ),
         (
             "Gap by site",
             "Median, quartiles and whiskers (1.5 interquartile ranges), with every scan.",
-            figures.gap_by_site(age, predicted, sites),
+            figures.gap_by_site(age, predicted, sites, file_format),
         ),
     ]
     if report.block_mae_years:
         caption = "Held-out error of the prediction that each block makes by itself."
-        bars = training_figures.block_errors(report.block_mae_years)
+        bars = training_figures.block_errors(report.block_mae_years, file_format)
         drawn.append(("Error by block", caption, bars))
     curves = {
-        "Training loss": training_figures.loss_curves(report.history),
-        "Validation error": training_figures.validation_curves(report.history),
+        "Training loss": training_figures.loss_curves(report.history, file_format),
+        "Validation error": training_figures.validation_curves(report.history, file_format),
     }
     caption = "Over the epochs, of the network and, where recorded, of each block."
-    drawn += [(title, caption, svg) for title, svg in curves.items() if svg is not None]
-    return [
-        InlineFigure(title, caption, inline_svg(svg, f"figure{number}"))
-        for number, (title, caption, svg) in enumerate(drawn, start=1)
-    ]
+    drawn += [(title, caption, content) for title, content in curves.items() if content is not None]
+    return [DrawnFigure(*figure) for figure in drawn]
 
 
 def inline_svg(svg: bytes, prefix: str) -> Markup:

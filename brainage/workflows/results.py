@@ -14,7 +14,7 @@ from brainage.config.run import RunConfig
 from brainage.core.timing import describe_device
 from brainage.data.splits import Split
 from brainage.reporting.history import metric_history
-from brainage.reporting.report import write_report
+from brainage.reporting.report import write_figures, write_report
 from brainage.reporting.run_report import Cost, FailedScan, RunReport
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.jsonl import read_events
@@ -85,7 +85,9 @@ def write_results(run: FinishedRun) -> TrainSummary:
     write_text(run.folder.held_out, run.held_out.csv())
     summary = _summary(run, failed_unseen=_predict_unseen(run, bundle))
     write_text(run.folder.metrics, json.dumps(summary.to_json(), indent=2) + "\n")
-    write_report(_report(run), run.folder.report)
+    report = _report(run)
+    write_report(report, run.folder.report)
+    write_figures(report, run.folder.figures)
     _publish(run, bundle)
     return summary
 
@@ -238,6 +240,7 @@ def _publish(run: FinishedRun, bundle: ModelBundle) -> None:
     recorder.metrics(known, step=step)
     for path in (run.folder.report, run.folder.metrics, run.folder.config, run.folder.held_out):
         recorder.artifact(path)
+    recorder.artifact(run.folder.figures)
     if run.folder.predictions.exists():
         recorder.artifact(run.folder.predictions)
     if run.record.mlflow is not None:

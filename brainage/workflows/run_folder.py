@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def figures(self) -> Path:
+        """The report's figures as files of their own."""
+        return self.path / "figures"
+
+    @property
     def held_out(self) -> Path:
         """Predictions of the held-out scans, one row each."""
         return self.path / "held_out_predictions.csv"

@@ -6,7 +6,12 @@ from html.parser import HTMLParser
 import pytest
 
 from brainage.errors import RunFolderError
-from brainage.reporting.report import render_report, write_report
+from brainage.reporting.report import (
+    render_report,
+    report_figures,
+    write_figures,
+    write_report,
+)
 from brainage.reporting.run_report import FailedScan
 from tests.reporting.cohort import predicted_scans, run_report
 
@@ -204,6 +209,15 @@ def test_the_file_is_written_with_its_folder(tmp_path):
     path = tmp_path / "run" / "report.html"
     write_report(run_report(**FEWER_FIGURES), path)
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_every_figure_of_the_page_is_a_picture_of_its_own(tmp_path):
+    report = run_report()
+    write_figures(report, tmp_path / "figures")
+    files = sorted((tmp_path / "figures").iterdir())
+    titles = sorted(figure.title.lower().replace(" ", "_") for figure in report_figures(report))
+    assert [path.stem for path in files] == titles
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in files)
 
 
 def test_a_folder_that_cannot_be_written_is_the_users_error(tmp_path):

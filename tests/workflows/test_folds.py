@@ -36,7 +36,7 @@ def folds(cohort, tmp_path_factory):
 def test_a_run_with_folds_leaves_all_its_results(folds):
     config, summary, _ = folds
     for name in ("report.html", "metrics.json", "held_out_predictions.csv",
-                 "model/weights.safetensors"):  # fmt: skip
+                 "figures/gap_and_age.png", "model/weights.safetensors"):  # fmt: skip
         assert (summary.run_dir / name).stat().st_size > 0, name
     for part in (*FOLDS, "final"):
         events = read_events(summary.run_dir / "parts" / part / "events.jsonl")
