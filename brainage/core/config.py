@@ -100,7 +100,7 @@ class TaskConfig:
 class ObjectiveConfig:
     """The training rule.
 
-    Source: supplement, tables S8 (which losses) and S9 (lambda); method.md's names.
+    Source: supplement, tables S8 (which losses) and S9 (lambda).
     """
 
     __pydantic_config__ = FORBID_UNKNOWN

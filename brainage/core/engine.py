@@ -3,7 +3,7 @@
 An isolated rule (LFNN-l) runs block after block: forward, backward, update, release, then the next
 block on the features computed *before* the update. No graph ever spans two blocks, so gradient
 isolation is a property of the data flow, and the same order of operations on several devices
-gives the same weights (method.md section 2, points 1 and 2). Other rules run all blocks forward and
+gives the same weights (docs/adr/0002-core.md). Other rules run all blocks forward and
 then differentiate once.
 """
 

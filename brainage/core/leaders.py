@@ -51,7 +51,7 @@ def select_leaders(
 
     Raises:
         ValueError: if the fraction is outside (0, 1].
-    Source: supplement, "Leadership" (lowest prediction error leads); method.md section 1.
+    Source: supplement, "Leadership" (lowest prediction error leads).
     """
     num_leaders = count_leaders(losses_BW.shape[1], leader_fraction)
     losses = losses_BW.detach()

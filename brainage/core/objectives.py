@@ -1,6 +1,6 @@
 """The training rules: from a block's outputs to its losses, and how far their gradients reach.
 
-Source: supplement, tables S8 and S9; method.md section 1. Shape letters: B samples, W workers,
+Source: supplement, tables S8 and S9. Shape letters: B samples, W workers,
 C outputs of one worker.
 """
 
