@@ -67,6 +67,7 @@ def write_expected(bundle: ModelBundle) -> None:
         "predicted_age_years": by_block[max(by_block)],
         "predicted_age_years_by_block": {str(k): v for k, v in by_block.items()},
         "preprocessing_hash": bundle.preprocessing_hash,
+        "model_hash": bundle.model_hash,
     }
     text = json.dumps(content, indent=2) + "\n"
     (bundle.folder / GOLDEN_EXPECTED).write_text(text, encoding="utf-8")

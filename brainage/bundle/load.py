@@ -10,6 +10,7 @@ from brainage.bundle.files import (
     AGE_UNIT,
     CALIBRATION,
     FORMAT,
+    GOLDEN_EXPECTED,
     MODEL,
     PREPROCESSING,
     WEIGHTS,
@@ -53,16 +54,32 @@ def load_bundle(folder: Path) -> ModelBundle:
     chain, _ = build_network(config, task, input_shape, seed=0)
     _load_weights(folder, chain)
     chain.eval()
+    calibration = _calibration(folder)
+    hash_of_model = model_hash(folder)
+    _check_unaltered(folder, hash_of_model)
     return ModelBundle(
         folder=folder,
         config=config,
         task=task,
         chain=chain,
         input_shape=input_shape,
-        calibration=_calibration(folder),
-        model_hash=model_hash(folder),
+        calibration=calibration,
+        model_hash=hash_of_model,
         preprocessing_hash=hash_,
     )
+
+
+def _check_unaltered(folder: Path, found: str) -> None:
+    """Refuse a bundle whose files are not those its golden scan was predicted with.
+
+    While a bundle is being written there is no such prediction yet.
+    """
+    expected = read_json(folder / GOLDEN_EXPECTED).get("model_hash")
+    if expected is not None and expected != found:
+        raise BundleError(
+            f"{folder}: altered since it was saved: its files give the model hash {found}, "
+            f"{GOLDEN_EXPECTED} says {expected}"
+        )
 
 
 def _check_model(folder: Path, model: dict[str, Any]) -> None:

@@ -168,3 +168,10 @@ def test_training_ages_that_are_no_range_are_refused(ages, copied):
     edit_json(copied / "calibration.json", training_age_range_years=ages)
     with pytest.raises(BundleError, match="expected training_age_range_years as two ages"):
         load_bundle(copied)
+
+
+def test_a_readable_edit_of_what_decides_predictions_is_refused(copied):
+    """Every file is valid by itself: only together they are not what was saved."""
+    edit_json(copied / "calibration.json", training_age_range_years=[0.0, 120.0])
+    with pytest.raises(BundleError, match="altered since it was saved"):
+        load_bundle(copied)
