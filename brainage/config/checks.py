@@ -47,11 +47,11 @@ def task_fits_data(config: RunConfig) -> Iterator[str]:
 def distance_fits_task(config: RunConfig) -> Iterator[str]:
     """Followers can be compared by probabilities only where outputs are a distribution."""
     objective = config.objective
-    has_followers = objective.name in {"lfnn", "lfnn_l"} and objective.leader_fraction < 1
-    compares_outputs = objective.follower_distance == "mse_output"
-    if has_followers and config.task.name == "regression" and not compares_outputs:
+    compares_outputs = objective.follower_distance in {"mse_logit", "geman_mcclure"}
+    if objective.has_followers and config.task.name == "regression" and not compares_outputs:
         yield (
-            "objective.follower_distance: expected 'mse_output' for task.name 'regression', "
+            "objective.follower_distance: expected 'geman_mcclure' or 'mse_logit' for task.name "
+            "'regression', "
             f"which predicts no distribution, got '{objective.follower_distance}'"
         )
 

@@ -12,11 +12,14 @@ from brainage.core.config import (
     BlocksConfig,
     HeadConfig,
     ObjectiveConfig,
+    TaskConfig,
+    require,
+)
+from brainage.core.training_config import (
+    EngineConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TaskConfig,
     TrainerConfig,
-    require,
 )
 from brainage.data.config import AugmentationConfig, DataConfig, SplitConfig
 from brainage.preprocess.config import PreprocessConfig
@@ -61,6 +64,8 @@ class RunConfig:
     """The optimizer of each block."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     """The learning rate over the run."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """How a step is carried out on the device."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     """Length and bookkeeping of the run."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

@@ -1,11 +1,27 @@
-"""Settings of the method and of training. One default each, ranges checked on construction."""
+"""Settings of the method. One default each, ranges checked on construction."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-ObjectiveName = Literal["bp", "bp_deep_supervision", "lfnn", "lfnn_l"]
-FollowerDistance = Literal["mse_probability", "kl", "mse_output"]
-LeaderSelection = Literal["sample", "batch"]
+ObjectiveName = Literal[
+    "bp",
+    "bp_deep_supervision",
+    "lfnn",
+    "lfnn_l",
+    "greedy",
+    "dgl",
+    "predsim",
+    "feedback_alignment",
+    "direct_feedback_alignment",
+    "forward_forward",
+]
+FollowerDistance = Literal["mse_probability", "kl", "mse_logit", "geman_mcclure"]
+LeaderSelection = Literal["sample", "batch", "epoch", "running"]
+Readout = Literal["block", "group", "units"]
+Auxiliary = Literal["none", "mlp_sr", "downstream"]
+
+LEADER_FOLLOWER_RULES = frozenset({"lfnn", "lfnn_l"})
+"""Rules whose blocks have leader and follower workers."""
 
 FORBID_UNKNOWN: dict[str, Any] = {"extra": "forbid"}
 
@@ -26,7 +42,10 @@ class BlocksConfig:
     """Number of contiguous blocks K."""
     cuts: tuple[int, ...] | None = None
     """Stages before each cut, e.g. ``[1, 2]``: blocks of stage 0, stage 1, the rest. Without
-    cuts the stages are spread evenly by number."""
+    cuts, ``balance`` decides."""
+    balance: Literal["stages", "activation_bytes", "seconds"] = "stages"
+    """What blocks share evenly: the number of stages, or the measured memory of their
+    activations, or their measured time. The cuts found are kept with the run."""
 
     def __post_init__(self) -> None:
         require(self.num_blocks >= 1, "num_blocks", "at least 1", self.num_blocks)
@@ -43,10 +62,12 @@ class HeadConfig:
 
     __pydantic_config__ = FORBID_UNKNOWN
 
-    num_lf_workers: int = 4
-    """Workers W of each block."""
-    readout: Literal["block", "group"] = "block"
-    """What a worker reads: all features of its block, or its own share of the channels."""
+    num_lf_workers: int | None = 4
+    """Workers W of each block; null with readout ``units``: as many as the block's width gives."""
+    readout: Readout = "block"
+    """How a worker's prediction is read. ``block``: a linear head on all features of its block.
+    ``group``: a linear head on its own share of the channels. ``units``: the averages of its own C
+    channels are its C outputs, without any parameter."""
     pooled_size: int = 4
     """Features are average-pooled to at most this many positions along each axis. 1 is global
     pooling; more keeps position, which helps where scans share a template."""
@@ -56,11 +77,22 @@ class HeadConfig:
     """Dropout before every head."""
     output_block_workers: bool = True
     """Whether the output block has workers of its own beside its output head."""
+    separate_output: bool = False
+    """Train the output head on detached features, as a block of its own."""
+    auxiliary: Auxiliary = "none"
+    """Auxiliary network between a hidden block's features and its heads. ``mlp_sr``: 1x1
+    convolutions and a small MLP (DGL). ``downstream``: stages sampled uniformly from those behind
+    the block (AugLocal)."""
+    auxiliary_depth: int = 2
+    """Stages of a ``downstream`` auxiliary network; fewer where fewer are left."""
     probe_hidden_blocks: bool = True
     """Give hidden blocks an output head on detached features: it predicts, it teaches nothing."""
 
     def __post_init__(self) -> None:
-        require(self.num_lf_workers >= 1, "num_lf_workers", "at least 1", self.num_lf_workers)
+        given = self.num_lf_workers
+        valid = self.readout == "units" if given is None else given >= 1
+        require(valid, "num_lf_workers", "at least 1, or null with readout 'units'", given)
+        require(self.auxiliary_depth >= 1, "auxiliary_depth", "at least 1", self.auxiliary_depth)
         require(self.pooled_size >= 1, "pooled_size", "at least 1", self.pooled_size)
         valid = self.hidden_size is None or self.hidden_size >= 1
         require(valid, "hidden_size", "at least 1 or null", self.hidden_size)
@@ -106,91 +138,65 @@ class ObjectiveConfig:
     __pydantic_config__ = FORBID_UNKNOWN
 
     name: ObjectiveName = "lfnn_l"
-    """``bp``, ``bp_deep_supervision``, ``lfnn`` or ``lfnn_l`` (LFNN-l)."""
+    """``lfnn_l`` (LFNN-l), ``lfnn``, or a control: ``bp``, ``bp_deep_supervision``, ``greedy``
+    (block after block), ``dgl``, ``predsim``, ``feedback_alignment``,
+    ``direct_feedback_alignment``, ``forward_forward`` (classes only)."""
     leader_fraction: float = 1.0
     """delta: the share of workers that lead, in (0, 1]; ceil(delta * W) of them."""
+    final_leader_fraction: float | None = None
+    """delta at the end of training, reached linearly from ``leader_fraction``."""
+    adaptive_leader_fraction: bool = False
+    """Set delta from the complexity of the training data, before training."""
     selection: LeaderSelection = "sample"
-    """Leaders are chosen for each sample, or once for the whole batch."""
+    """Leaders are chosen for each sample, for the whole batch, by the mean loss of the last epoch
+    (the first goes by batch), or by a running mean over batches."""
+    running_decay: float = 0.9
+    """Decay of the running mean of each worker's loss, per batch (selection ``running``)."""
     follower_distance: FollowerDistance = "mse_probability"
-    """How far a follower is from the best leader: of probabilities (mean squared error or KL
-    divergence), or of the plain outputs (logits or standardised ages)."""
+    """How far a follower is from the best leader. Of distributions: ``mse_probability`` or ``kl``.
+    Of plain outputs, logits or standardised ages: ``mse_logit``, or ``geman_mcclure``, which is
+    bounded and free of scale."""
     leader_weight: float = 1.0
-    """lambda_1: weight of the leaders' prediction loss."""
+    """lambda_1: weight of the leaders' prediction loss; 0 is the follower-only variant."""
     follower_weight: float = 1.0
-    """lambda_2: weight of the followers' alignment loss."""
+    """lambda_2 (lambda in LFNN-l): weight of the followers' alignment loss; 0 is leader-only."""
+    follower_warmup_fraction: float = 0.0
+    """Share of training over which the followers' weight grows linearly from zero."""
+    followers_share_global: bool = True
+    """Whether the global loss of ``lfnn`` also trains followers (readout ``units`` or ``group``,
+    where a worker owns channels)."""
     deep_supervision_weight: float = 1.0
     """a_k: weight of each hidden block's head in ``bp_deep_supervision``."""
+    similarity_weight: float | None = None
+    """beta: share of the similarity-matching loss in a hidden block's own loss, the rest going to
+    its prediction losses. Null: 0.99 in ``predsim``, none elsewhere."""
 
     def __post_init__(self) -> None:
         fraction = self.leader_fraction
         require(0 < fraction <= 1, "leader_fraction", "a fraction in (0, 1]", fraction)
+        final = self.final_leader_fraction
+        valid = final is None or 0 < final <= 1
+        require(valid, "final_leader_fraction", "a fraction in (0, 1] or null", final)
+        both = self.adaptive_leader_fraction and final is not None
+        require(not both, "final_leader_fraction", "null with adaptive_leader_fraction", final)
+        require(0 < self.running_decay < 1, "running_decay", "in (0, 1)", self.running_decay)
         for field in ("leader_weight", "follower_weight", "deep_supervision_weight"):
             require(getattr(self, field) >= 0, field, "zero or more", getattr(self, field))
+        warmup = self.follower_warmup_fraction
+        require(0 <= warmup <= 1, "follower_warmup_fraction", "a fraction in [0, 1]", warmup)
+        beta = self.similarity_weight
+        valid = beta is None or 0 <= beta <= 1
+        require(valid, "similarity_weight", "a fraction in [0, 1] or null", beta)
 
+    @property
+    def similarity_share(self) -> float:
+        """beta, with its default filled in. Source: 0.99 in Nokland & Eidnes 2019."""
+        if self.similarity_weight is None:
+            return 0.99 if self.name == "predsim" else 0.0
+        return self.similarity_weight
 
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """One optimizer of this kind for every block."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    name: Literal["adamw", "adam", "sgd"] = "adamw"
-    """AdamW, Adam, or SGD with Nesterov momentum."""
-    learning_rate: float = 1e-3
-    """Highest learning rate of the schedule."""
-    weight_decay: float = 0.01
-    """Weight decay; not applied to biases and normalisation parameters."""
-    momentum: float = 0.9
-    """Momentum (``sgd`` only)."""
-    clip_norm: float | None = None
-    """Largest gradient norm, of each block where blocks are isolated, else of the network."""
-
-    def __post_init__(self) -> None:
-        require(self.learning_rate > 0, "learning_rate", "a positive number", self.learning_rate)
-        require(self.weight_decay >= 0, "weight_decay", "zero or more", self.weight_decay)
-        require(0 <= self.momentum < 1, "momentum", "a fraction in [0, 1)", self.momentum)
-        valid = self.clip_norm is None or self.clip_norm > 0
-        require(valid, "clip_norm", "a positive number or null", self.clip_norm)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """Learning rate over the run: linear warm-up, then constant or half a cosine."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    name: Literal["cosine", "constant"] = "cosine"
-    """Shape after the warm-up."""
-    warmup_fraction: float = 0.05
-    """Share of all steps spent warming up."""
-    final_fraction: float = 0.0
-    """Learning rate at the end, as a share of the highest."""
-
-    def __post_init__(self) -> None:
-        for field in ("warmup_fraction", "final_fraction"):
-            require(0 <= getattr(self, field) < 1, field, "in [0, 1)", getattr(self, field))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainerConfig:
-    """Length and bookkeeping of a training run."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    epochs: int = 30
-    """Passes over the training set."""
-    batch_size: int = 4
-    """Samples in one step; the last batch of an epoch may be smaller."""
-    validate_every: int = 1
-    """Epochs between two evaluations on the validation set."""
-    checkpoint_every: int = 1
-    """Epochs between two checkpoints; the last epoch always writes one."""
-    device: str = "auto"
-    """``auto`` (an accelerator when there is one), ``cpu``, ``cuda`` or ``cuda:1``."""
-
-    def __post_init__(self) -> None:
-        for field in ("epochs", "batch_size", "validate_every", "checkpoint_every"):
-            require(getattr(self, field) >= 1, field, "at least 1", getattr(self, field))
-        kind, _, index = self.device.partition(":")
-        known = kind in {"auto", "cpu", "cuda"} and (not index or index.isdigit())
-        require(known, "device", "auto, cpu, cuda or cuda:N", self.device)
+    @property
+    def has_followers(self) -> bool:
+        """Whether some workers follow at any time."""
+        partial = min(self.leader_fraction, self.final_leader_fraction or 1.0) < 1
+        return self.name in LEADER_FOLLOWER_RULES and (partial or self.adaptive_leader_fraction)

@@ -31,12 +31,12 @@ def follower_distance(
     """Distance D of every worker's output from the target output, shape (B, W).
 
     ``mse_probability`` and ``kl`` compare distributions, which bounds what one worker can ask of
-    another; ``mse_output`` compares plain outputs.
+    another; ``mse_logit`` compares plain outputs.
 
     Raises:
         ValueError: if probabilities are asked for where outputs are no distribution.
     """
-    if distance == "mse_output":
+    if distance == "mse_logit":
         return (outputs_BWC - target_B1C).square().mean(-1)
     log_p = task.log_probability(outputs_BWC)
     log_q = task.log_probability(target_B1C)

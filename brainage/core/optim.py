@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from brainage.core.config import OptimizerConfig, ScheduleConfig
+from brainage.core.training_config import OptimizerConfig, ScheduleConfig
 
 
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:

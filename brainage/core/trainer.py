@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from brainage.core.checkpoint import CheckpointStore
-from brainage.core.config import OptimizerConfig, ScheduleConfig, TrainerConfig
 from brainage.core.engine import BlockParts, SingleDeviceEngine
 from brainage.core.metrics import score
 from brainage.core.optim import learning_rate_at
 from brainage.core.timing import peak_memory_bytes, summarise_steps, synchronize
+from brainage.core.training_config import OptimizerConfig, ScheduleConfig, TrainerConfig
 from brainage.core.types import BatchSource, Recorder
 from brainage.errors import TrainingError
 

@@ -6,11 +6,12 @@ import torch
 from brainage.backbones.config import BackboneConfig, CNN3DConfig, MLPConfig, SFCNConfig
 from brainage.backbones.registry import BUILDERS, build_stages
 from brainage.core.blocks import build_chain
-from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig, OptimizerConfig
+from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
 from brainage.core.optim import build_optimizers
 from brainage.core.partition import stage_counts
+from brainage.core.training_config import OptimizerConfig
 from brainage.core.types import Batch
 from tests.core.helpers import make_task
 

@@ -18,12 +18,8 @@ from brainage.config.run import RunConfig
 from brainage.config.sections import all_paths
 from brainage.config.validation import to_plain
 from brainage.config.yaml_text import parse_yaml
-from brainage.core.config import (
-    HeadConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    TrainerConfig,
-)
+from brainage.core.config import HeadConfig, ObjectiveConfig
+from brainage.core.training_config import OptimizerConfig, TrainerConfig
 from brainage.errors import ConfigError
 
 positive = st.floats(1e-8, 1e3)

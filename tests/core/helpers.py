@@ -6,17 +6,13 @@ import torch
 from torch import nn
 
 from brainage.core.blocks import BlockChain, build_chain
-from brainage.core.config import (
-    HeadConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    TaskConfig,
-)
+from brainage.core.config import HeadConfig, ObjectiveConfig, TaskConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
 from brainage.core.optim import build_optimizers
 from brainage.core.random import derive_seed, random_stream
 from brainage.core.tasks import Task, fit_task
+from brainage.core.training_config import OptimizerConfig
 from brainage.core.types import Batch
 
 INPUT_SHAPE = (5,)

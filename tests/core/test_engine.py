@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from brainage.core.blocks import build_chain
-from brainage.core.config import HeadConfig, ObjectiveConfig, OptimizerConfig
+from brainage.core.config import HeadConfig, ObjectiveConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
 from brainage.core.optim import build_optimizer, build_optimizers
 from brainage.core.random import random_stream
+from brainage.core.training_config import OptimizerConfig
 from tests.core.helpers import (
     INPUT_SHAPE,
     make_ages,

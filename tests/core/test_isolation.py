@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from brainage.core import engine as engine_module
-from brainage.core.config import ObjectiveConfig, OptimizerConfig
+from brainage.core.config import ObjectiveConfig
 from brainage.core.engine import SingleDeviceEngine
+from brainage.core.training_config import OptimizerConfig
 from tests.core.helpers import make_ages, make_engine, weights
 
 STEPS = 3

@@ -38,7 +38,7 @@ def oracle_prediction_loss(task: Task, name: str, y: np.ndarray, target: float) 
 
 
 def oracle_distance(kind: str, y: np.ndarray, best: np.ndarray) -> float:
-    if kind == "mse_output":
+    if kind == "mse_logit":
         return float(((y - best) ** 2).mean())
     p, q = softmax(y), softmax(best)
     if kind == "kl":
@@ -71,13 +71,13 @@ def oracle(
 
 @pytest.mark.parametrize("name", ["regression", "soft_bins", "classification"])
 @pytest.mark.parametrize("selection", ["sample", "batch"])
-@pytest.mark.parametrize("distance", ["mse_output", "mse_probability", "kl"])
+@pytest.mark.parametrize("distance", ["mse_logit", "mse_probability", "kl"])
 @settings(max_examples=15, deadline=None)
 @given(fraction=st.sampled_from([0.05, 0.2, 0.34, 0.5, 0.8, 1.0]), seed=st.integers(0, 999))
 def test_losses_agree_with_the_oracle(
     name: str, selection: str, distance: str, fraction: float, seed: int
 ) -> None:
-    if name == "regression" and distance != "mse_output":
+    if name == "regression" and distance != "mse_logit":
         return
     task, targets = make(name)
     config = ObjectiveConfig(
@@ -98,7 +98,7 @@ def test_everyone_leading_has_no_follower_loss() -> None:
     assert float(got.follower) == 0.0
 
 
-@pytest.mark.parametrize("distance", ["mse_output", "mse_probability", "kl"])
+@pytest.mark.parametrize("distance", ["mse_logit", "mse_probability", "kl"])
 def test_followers_learn_and_their_leader_does_not(distance: str) -> None:
     task, targets = make("classification")
     y = torch.randn(4, 6, 3, dtype=torch.float64, requires_grad=True)

@@ -5,13 +5,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig, ScheduleConfig
+from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig
 from brainage.core.heads import PooledFeatures, WorkerHeads
 from brainage.core.metrics import check_metric_name
 from brainage.core.optim import learning_rate_at
 from brainage.core.partition import stage_counts
 from brainage.core.random import derive_seed
 from brainage.core.timing import summarise_steps
+from brainage.core.training_config import ScheduleConfig
 from tests.core.helpers import make_engine
 
 

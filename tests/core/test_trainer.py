@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from brainage.core.checkpoint import CheckpointStore
-from brainage.core.config import ObjectiveConfig, OptimizerConfig, ScheduleConfig, TrainerConfig
+from brainage.core.config import ObjectiveConfig
 from brainage.core.metrics import check_metric_name
 from brainage.core.trainer import Trainer, evaluate
+from brainage.core.training_config import OptimizerConfig, ScheduleConfig, TrainerConfig
 from brainage.errors import CheckpointError, TrainingError
 from tests.core.helpers import (
     Batches,
