@@ -2,7 +2,8 @@
 
 from brainage.backbones.registry import build_stages
 from brainage.config.run import RunConfig
-from brainage.core.blocks import BlockChain, build_chain
+from brainage.core.blocks import BlockChain
+from brainage.core.build import build_chain
 from brainage.core.objectives import Objective
 from brainage.core.partition import stage_counts
 from brainage.core.tasks import Task
@@ -31,11 +32,8 @@ def build_network(
             stage_counts(len(stages), config.blocks),
             input_shape,
             task,
-            config.heads,
-            workers=objective.needs_workers,
-            hidden_outputs=objective.supervises_every_block
-            or (objective.needs_workers and config.heads.probe_hidden_blocks),
-            probe=not objective.supervises_every_block,
+            config.objective,
+            heads=config.heads,
             seed=seed,
         )
     except ValueError as error:

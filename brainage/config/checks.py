@@ -6,22 +6,17 @@ key to change. A new one goes into ``CHECKS``.
 
 from collections.abc import Callable, Iterator
 
-from brainage.backbones.config import MLPConfig
 from brainage.config.run import RunConfig
+from brainage.core.config import LEADER_FOLLOWER_RULES
+from brainage.core.rules import RULES
 from brainage.errors import ConfigError
 
 Check = Callable[[RunConfig], Iterator[str]]
 
 
-def _num_stages(config: RunConfig) -> int:
-    backbone = config.backbone
-    sizes = backbone.hidden_sizes if isinstance(backbone, MLPConfig) else backbone.channels
-    return len(sizes)
-
-
 def blocks_fit_backbone(config: RunConfig) -> Iterator[str]:
     """Every block needs a stage."""
-    stages, blocks = _num_stages(config), config.blocks
+    stages, blocks = config.backbone.num_stages, config.blocks
     kind = config.backbone.name
     if blocks.num_blocks > stages:
         yield (
@@ -56,17 +51,47 @@ def distance_fits_task(config: RunConfig) -> Iterator[str]:
         )
 
 
-def workers_share_channels(config: RunConfig) -> Iterator[str]:
-    """With ``group`` readout every worker reads as many channels."""
-    heads, backbone = config.heads, config.backbone
-    if heads.readout != "group" or config.objective.name not in {"lfnn", "lfnn_l"}:
-        return
-    sizes = backbone.hidden_sizes if isinstance(backbone, MLPConfig) else backbone.channels
-    odd = [size for size in sizes if size % heads.num_lf_workers]
-    if odd:
+def rule_fits_task(config: RunConfig) -> Iterator[str]:
+    """Some rules are for classes, or need a distribution to compare with."""
+    objective = config.objective
+    if RULES[objective.name].contrasts and config.task.name != "classification":
         yield (
-            f"heads.num_lf_workers: expected a divisor of every stage's channels {list(sizes)} "
-            f"with readout 'group', got {heads.num_lf_workers}"
+            "objective.name: forward_forward tells right from wrong classes and cannot predict "
+            f"ages; expected task.name 'classification', got '{config.task.name}'"
+        )
+    if objective.similarity_share > 0 and config.task.name == "regression":
+        yield (
+            f"task.name: expected 'soft_bins' for objective {objective.name} with a similarity "
+            "loss, which compares distributions, got 'regression'"
+        )
+
+
+def follower_settings_have_followers(config: RunConfig) -> Iterator[str]:
+    """A readout by units owns channels; what needs that is refused without it."""
+    objective, heads = config.objective, config.heads
+    has_workers = objective.name in LEADER_FOLLOWER_RULES
+    if not objective.followers_share_global and (
+        objective.name != "lfnn" or heads.readout == "block"
+    ):
+        yield (
+            "objective.followers_share_global: false needs objective 'lfnn' and readout 'group' or "
+            f"'units', got '{objective.name}' with '{heads.readout}'"
+        )
+    if heads.readout == "units" and has_workers and heads.auxiliary != "none":
+        yield (
+            "heads.auxiliary: expected 'none' with readout 'units', whose workers are the block's "
+            f"own channels, got '{heads.auxiliary}'"
+        )
+
+
+def recomputing_needs_one_backward_pass(config: RunConfig) -> Iterator[str]:
+    """Recomputation pays where one backward pass crosses all blocks."""
+    rule = RULES[config.objective.name]
+    if config.engine.recompute_activations and (rule.isolated or rule.workers):
+        yield (
+            "engine.recompute_activations: expected false for objective "
+            f"'{config.objective.name}', whose blocks already release their activations or have "
+            "losses of their own"
         )
 
 
@@ -74,7 +99,9 @@ CHECKS: tuple[Check, ...] = (
     blocks_fit_backbone,
     task_fits_data,
     distance_fits_task,
-    workers_share_channels,
+    rule_fits_task,
+    follower_settings_have_followers,
+    recomputing_needs_one_backward_pass,
 )
 
 

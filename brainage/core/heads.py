@@ -57,6 +57,7 @@ class WorkerHeads(nn.Module):
         initial_bias: list[float],
     ) -> None:
         super().__init__()
+        assert config.num_lf_workers is not None, "only units count themselves"
         self.num_workers = config.num_lf_workers
         self.readout = config.readout
         if self.readout == "group" and channels % self.num_workers:
@@ -83,11 +84,53 @@ class WorkerHeads(nn.Module):
         return torch.einsum("bwf,wfc->bwc", read_BWF, self.weight_WFC) + self.bias_WC
 
 
+class UnitWorkers(nn.Module):
+    """Workers that are units of the layer itself: no parameter is added.
+
+    Worker w is the C channels from w * C on; the average of each over all positions is one of its
+    C outputs, read as logits, or as the standardised age where C is 1. Channels are neurons of a
+    fully connected layer, filters of a convolution, or embedding dimensions behind attention.
+
+    Args:
+        channels: of the block's features.
+        num_outputs: C.
+        num_workers: W; None for as many as there are.
+
+    Raises:
+        ValueError: unless the workers use every channel exactly once.
+    Source: supplement, "MNIST" (each worker has as many neurons as there are classes).
+    """
+
+    def __init__(self, channels: int, num_outputs: int, num_workers: int | None) -> None:
+        super().__init__()
+        self.num_workers = channels // num_outputs if num_workers is None else num_workers
+        self.num_outputs = num_outputs
+        if self.num_workers < 1 or self.num_workers * num_outputs != channels:
+            wanted = "workers" if num_workers is None else f"{num_workers} workers"
+            raise ValueError(
+                f"heads.readout units: {channels} channels are not {wanted} of {num_outputs} "
+                "outputs; change the backbone's width or heads.num_lf_workers, or use readout "
+                "'group' or 'block'"
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (B, channels, *spatial) to outputs (B, W, C)."""
+        means = features.flatten(2).mean(2) if features.ndim > 2 else features
+        return means.reshape(len(features), self.num_workers, self.num_outputs)
+
+
 class OutputHead(nn.Module):
     """A block's own prediction: features (B, channels, positions) to outputs (B, C).
 
     Linear, or with one hidden layer. ``probe`` heads read detached features: they show what the
     block knows without changing it.
+
+    Args:
+        size: channels * positions of the pooled features.
+        num_outputs: C.
+        config: width of the hidden layer, dropout.
+        initial_bias: C numbers.
+        probe: whether features are detached.
     """
 
     def __init__(

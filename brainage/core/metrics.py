@@ -7,8 +7,9 @@ from torch import Tensor
 
 METRIC_NAMES = re.compile(
     r"""
-    (train|val|test)/(block\d+/)?(loss|leader_loss|follower_loss|output_loss|mae_years|accuracy)
-    | (val|test)/(block\d+/)?(rmse_years|r2|pearson_r|mae_mean_baseline_years)
+    (train|val|test)/(block\d+/)?(loss|leader_loss|follower_loss|output_loss|similarity_loss)
+    | (train|val|test)/(block\d+/|ensemble/)?(mae_years|accuracy)
+    | (val|test)/(block\d+/|ensemble/)?(rmse_years|r2|pearson_r|mae_mean_baseline_years)
     | train/(learning_rate|epoch)
     | speed/(step_seconds|step_seconds_iqr|samples_per_second|loader_wait_seconds|epoch_seconds)
     | memory/peak_bytes

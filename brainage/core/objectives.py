@@ -1,4 +1,4 @@
-"""The training rules: from a block's outputs to its losses, and how far their gradients reach.
+"""From a block's outputs to its losses.
 
 Source: supplement, tables S8 and S9. Shape letters: B samples, W workers,
 C outputs of one worker.
@@ -6,15 +6,20 @@ C outputs of one worker.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from brainage.core.blocks import BlockOutputs
 from brainage.core.config import FollowerDistance, ObjectiveConfig
-from brainage.core.leaders import Leadership, count_leaders, select_leaders
+from brainage.core.forward_forward import contrast_loss
+from brainage.core.leaders import Leadership, LossHistory, count_leaders, select_leaders
+from brainage.core.rules import RULES, Rule
+from brainage.core.similarity import similarity_matching_loss
 from brainage.core.tasks import Task
+
+TINY = 1e-12
 
 
 class LeaderFollowerLoss(NamedTuple):
@@ -31,13 +36,18 @@ def follower_distance(
     """Distance D of every worker's output from the target output, shape (B, W).
 
     ``mse_probability`` and ``kl`` compare distributions, which bounds what one worker can ask of
-    another; ``mse_logit`` compares plain outputs.
+    another. ``mse_logit`` compares plain outputs. ``geman_mcclure`` is d / (d + s) of the squared
+    distance d of plain outputs, with s the mean of d over the batch, not differentiated: between 0
+    and 1, the same when all outputs are rescaled, and with a gradient that fades far away.
 
     Raises:
         ValueError: if probabilities are asked for where outputs are no distribution.
     """
-    if distance == "mse_logit":
-        return (outputs_BWC - target_B1C).square().mean(-1)
+    if distance in {"mse_logit", "geman_mcclure"}:
+        squared = (outputs_BWC - target_B1C).square().mean(-1)
+        if distance == "mse_logit":
+            return squared
+        return squared / (squared + squared.detach().mean() + TINY)
     log_p = task.log_probability(outputs_BWC)
     log_q = task.log_probability(target_B1C)
     if log_p is None or log_q is None:
@@ -48,7 +58,13 @@ def follower_distance(
 
 
 def leader_follower_loss(
-    workers_BWC: Tensor, targets_B: Tensor, task: Task, config: ObjectiveConfig
+    workers_BWC: Tensor,
+    targets_B: Tensor,
+    task: Task,
+    config: ObjectiveConfig,
+    *,
+    leader_fraction: float | None = None,
+    history: LossHistory | None = None,
 ) -> LeaderFollowerLoss:
     """Losses of one block's workers.
 
@@ -57,27 +73,29 @@ def leader_follower_loss(
         targets_B: ages in years or class indices.
         task: how outputs are read.
         config: leader fraction, selection and distance.
+        leader_fraction: delta of this moment; the configuration's when left out.
+        history: memory of the workers' losses, for selection by epoch or running mean.
 
     Returns:
         The leaders' mean prediction loss; the followers' mean distance from the best leader's
         output, which carries no gradient (zero when everyone leads); and who leads.
     Source: supplement, "LFNN-l": leader loss L^delta, follower loss L^(1-delta).
     """
+    fraction = config.leader_fraction if leader_fraction is None else leader_fraction
     losses_BW = task.prediction_loss(
         workers_BWC, targets_B[:, None].expand(workers_BWC.shape[:2]).contiguous()
     )
-    leadership = select_leaders(losses_BW, config.leader_fraction, config.selection)
-    leaders_BW = leadership.leaders_BW
+    leadership = select_leaders(losses_BW, fraction, config.selection, history)
     num_workers = losses_BW.shape[1]
-    num_leaders = count_leaders(num_workers, config.leader_fraction)
+    num_leaders = count_leaders(num_workers, fraction)
     if num_leaders == num_workers:
         leader = losses_BW.mean()
         return LeaderFollowerLoss(leader, torch.zeros_like(leader), leadership)
-    leader = _masked_mean(losses_BW, leaders_BW, num_leaders)
+    leader = _masked_mean(losses_BW, leadership.leaders_BW, num_leaders)
     index_B11 = leadership.best_B[:, None, None].expand(-1, 1, workers_BWC.shape[2])
     best_B1C = workers_BWC.gather(1, index_B11).detach()
     distance_BW = follower_distance(workers_BWC, best_B1C, task, config.follower_distance)
-    follower = _masked_mean(distance_BW, ~leaders_BW, num_workers - num_leaders)
+    follower = _masked_mean(distance_BW, ~leadership.leaders_BW, num_workers - num_leaders)
     return LeaderFollowerLoss(leader, follower, leadership)
 
 
@@ -92,17 +110,19 @@ class BlockLoss:
 
     ``own``: differentiated for the block's own parameters only. ``shared``: differentiated through
     every block before it. None where the rule has no such loss. ``parts`` is for the record: the
-    losses by name, and their weighted sum as ``loss``.
+    losses by name, and their weighted sum as ``loss``. ``leaders_BW``: where set, the network's
+    loss reaches the block's features through the channels of these workers alone.
     """
 
     own: Tensor | None
     shared: Tensor | None
     parts: dict[str, Tensor]
+    leaders_BW: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A training rule.
+    """A training rule at work.
 
     Args:
         config: which rule, and its weights.
@@ -115,54 +135,107 @@ class Objective:
     num_blocks: int
 
     @property
-    def isolated(self) -> bool:
-        """Whether no gradient crosses a block boundary."""
-        return self.config.name == "lfnn_l"
+    def rule(self) -> Rule:
+        """Traits of the rule."""
+        return RULES[self.config.name]
 
     @property
-    def needs_workers(self) -> bool:
-        """Whether blocks have leader and follower workers."""
-        return self.config.name in {"lfnn", "lfnn_l"}
+    def num_phases(self) -> int:
+        """How often the whole schedule runs: once, or once for each block in turn."""
+        return self.num_blocks if self.rule.sequential else 1
 
-    @property
-    def supervises_every_block(self) -> bool:
-        """Whether every block's output head teaches the network (``bp_deep_supervision``)."""
-        return self.config.name == "bp_deep_supervision"
+    def leader_fraction(self, progress: float) -> float:
+        """Delta after this share of training, in [0, 1]."""
+        first, final = self.config.leader_fraction, self.config.final_leader_fraction
+        return first if final is None else first + (final - first) * progress
 
-    def block_loss(self, block: int, outputs: BlockOutputs, targets_B: Tensor) -> BlockLoss:
-        """Losses of block ``block`` (0-based) for one batch."""
+    def follower_weight(self, progress: float) -> float:
+        """lambda_2 after this share of training, in [0, 1]."""
+        warmup = self.config.follower_warmup_fraction
+        risen = 1.0 if progress >= warmup else progress / warmup
+        return self.config.follower_weight * risen
+
+    def block_loss(
+        self,
+        block: int,
+        outputs: BlockOutputs,
+        targets_B: Tensor,
+        *,
+        progress: float = 0.0,
+        history: LossHistory | None = None,
+    ) -> BlockLoss:
+        """Losses of block ``block`` (0-based) for one batch.
+
+        Args:
+            block: its index.
+            outputs: what it gave for the batch.
+            targets_B: ages in years or class indices.
+            progress: share of training that is over.
+            history: the block's memory of losses, if its rule keeps one.
+        """
+        if self.rule.contrasts:
+            loss = contrast_loss(outputs.features)
+            return BlockLoss(loss, None, {"loss": loss})
         parts: dict[str, Tensor] = {}
         own: list[Tensor] = []
+        probes: list[Tensor] = []
         shared: list[Tensor] = []
+        leaders_BW = None
         if outputs.workers_BWC is not None:
-            local = leader_follower_loss(outputs.workers_BWC, targets_B, self.task, self.config)
+            local = leader_follower_loss(
+                outputs.workers_BWC,
+                targets_B,
+                self.task,
+                self.config,
+                leader_fraction=self.leader_fraction(progress),
+                history=history,
+            )
             parts["leader_loss"], parts["follower_loss"] = local.leader, local.follower
             own.append(self.config.leader_weight * local.leader)
-            own.append(self.config.follower_weight * local.follower)
+            own.append(self.follower_weight(progress) * local.follower)
+            if not self.config.followers_share_global:
+                leaders_BW = local.leadership.leaders_BW
         if outputs.prediction_BC is not None:
             loss = self.task.prediction_loss(outputs.prediction_BC, targets_B).mean()
             parts["output_loss"] = loss
-            own_scope, weight = self._output_scope(block)
-            (own if own_scope else shared).append(loss if weight == 1 else weight * loss)
+            scope, weight = self._output_scope(block)
+            {"own": own, "probe": probes, "shared": shared}[scope].append(
+                loss if weight == 1 else weight * loss
+            )
+        if outputs.similarity_BF is not None:
+            own = self._with_similarity(own, outputs.similarity_BF, targets_B, parts)
+        own += probes
         total = _total([*own, *shared])
         if total is not None:
             parts["loss"] = total
-        return BlockLoss(_total(own), _total(shared), parts)
+        return BlockLoss(_total(own), _total(shared), parts, leaders_BW)
 
-    def _output_scope(self, block: int) -> tuple[bool, float]:
-        """Whether an output head's loss stays in its block, and its weight.
+    def _with_similarity(
+        self,
+        own: list[Tensor],
+        similarity_BF: Tensor,
+        targets_B: Tensor,
+        parts: dict[str, Tensor],
+    ) -> list[Tensor]:
+        """The block's own losses and the similarity loss, by their shares."""
+        target_BC = self.task.target_distribution(targets_B)
+        assert target_BC is not None, "the configuration refuses targets without a distribution"
+        loss = similarity_matching_loss(similarity_BF, target_BC)
+        parts["similarity_loss"] = loss
+        share = self.config.similarity_share
+        return [*((1 - share) * term for term in own), share * loss]
 
-        A hidden block's head reads detached features (a probe) unless the rule supervises every
-        block, so its loss reaches the head alone.
+    def _output_scope(self, block: int) -> tuple[Literal["own", "probe", "shared"], float]:
+        """Whom an output head's loss teaches, and its weight.
+
+        A hidden block's probe reads detached features, so its loss reaches the head alone.
         """
-        is_output_block = block == self.num_blocks - 1
-        if self.isolated:
-            return True, 1.0
-        if is_output_block:
-            return False, 1.0
-        if self.supervises_every_block:
-            return False, self.config.deep_supervision_weight
-        return True, 1.0
+        is_hidden = block < self.num_blocks - 1
+        if is_hidden and self.rule.hidden_outputs == "probe":
+            return "probe", 1.0
+        if self.rule.isolated:
+            return "own", 1.0
+        return "shared", self.config.deep_supervision_weight if is_hidden else 1.0
 
 
 def _total(terms: Sequence[Tensor]) -> Tensor | None:

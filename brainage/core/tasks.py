@@ -4,7 +4,8 @@ A task reads raw outputs of workers and heads, shape (..., C), and targets of sh
 years, or class indices. Shape letters: B samples, W workers, C outputs of one worker.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -35,6 +36,9 @@ class Task(Protocol):
     def predict(self, outputs: Tensor) -> Tensor:
         """Predictions (...) from outputs (..., C): ages in years, or class indices."""
 
+    def target_distribution(self, targets: Tensor) -> Tensor | None:
+        """What a perfect output distribution would be, (...) to (..., C); None as above."""
+
     def initial_bias(self) -> list[float]:
         """Bias of a fresh head, C numbers: its first prediction is what is known without a scan."""
 
@@ -58,6 +62,10 @@ class RegressionTask:
         return error.abs() if self.loss == "l1" else error.square()
 
     def log_probability(self, outputs: Tensor) -> None:  # noqa: ARG002 - the protocol's argument
+        """None: a single number is no distribution."""
+        return
+
+    def target_distribution(self, targets: Tensor) -> None:  # noqa: ARG002 - as above
         """None: a single number is no distribution."""
         return
 
@@ -95,15 +103,15 @@ class SoftBinTask:
         steps = torch.arange(self.output_size, device=like.device, dtype=like.dtype)
         return self.first_centre_years + self.bin_width_years * steps
 
-    def soft_target(self, ages_years: Tensor) -> Tensor:
-        """Target distribution (..., C) of ages (...)."""
+    def target_distribution(self, ages_years: Tensor) -> Tensor:
+        """Soft target (..., C) of ages (...)."""
         distance = (self._centres(ages_years) - ages_years[..., None]) / self.bin_width_years
         return torch.softmax(-0.5 * (distance / self.softness).square(), dim=-1)
 
     def prediction_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """KL divergence from the soft target, plus the weighted L1 of the expected age."""
         log_probability = F.log_softmax(outputs, dim=-1)
-        target = self.soft_target(targets.to(outputs.dtype))
+        target = self.target_distribution(targets.to(outputs.dtype))
         divergence: Tensor = (torch.xlogy(target, target) - target * log_probability).sum(-1)
         expected = (log_probability.exp() * self._centres(outputs)).sum(-1)
         return divergence + self.l1_weight * (expected - targets).abs() / self.sd_years
@@ -140,6 +148,10 @@ class ClassificationTask:
         """Log-probabilities of the classes."""
         return F.log_softmax(outputs, dim=-1)
 
+    def target_distribution(self, targets: Tensor) -> Tensor:
+        """One-hot distributions."""
+        return F.one_hot(targets, self.output_size).float()
+
     def predict(self, outputs: Tensor) -> Tensor:
         """Class indices."""
         return outputs.argmax(dim=-1)
@@ -147,6 +159,18 @@ class ClassificationTask:
     def initial_bias(self) -> list[float]:
         """Zeros: all classes alike."""
         return [0.0] * self.output_size
+
+
+def predict_together(task: Task, outputs: Sequence[Tensor]) -> Tensor:
+    """One prediction (...) from the outputs (..., C) of several heads, as an ensemble.
+
+    Distributions are averaged as probabilities; plain ages are averaged.
+    """
+    log_probabilities = [task.log_probability(each) for each in outputs]
+    known = [each for each in log_probabilities if each is not None]
+    if not known:
+        return task.predict(torch.stack(list(outputs)).mean(0))
+    return task.predict(torch.stack(known).logsumexp(0) - math.log(len(known)))
 
 
 TASKS: dict[str, Callable[..., Task]] = {
@@ -187,7 +211,7 @@ def _fit_soft_bins(config: TaskConfig, ages_years: Tensor, sd_years: float) -> S
     task = SoftBinTask(
         first, width, config.num_bins, config.bin_softness, config.l1_weight, sd_years, uniform
     )
-    observed = task.soft_target(ages_years).mean(0)
+    observed = task.target_distribution(ages_years).mean(0)
     prior = 0.9 * observed + 0.1 / config.num_bins
     return SoftBinTask(**{**asdict(task), "prior": tuple(prior.tolist())})
 

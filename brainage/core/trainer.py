@@ -12,6 +12,7 @@ from brainage.core.checkpoint import CheckpointStore
 from brainage.core.engine import BlockParts, SingleDeviceEngine
 from brainage.core.metrics import score
 from brainage.core.optim import learning_rate_at
+from brainage.core.tasks import predict_together
 from brainage.core.timing import peak_memory_bytes, summarise_steps, synchronize
 from brainage.core.training_config import OptimizerConfig, ScheduleConfig, TrainerConfig
 from brainage.core.types import BatchSource, Recorder
@@ -23,12 +24,14 @@ class Evaluation:
     """Predictions of every block that has an output head.
 
     ``predictions_N`` maps the block's index from 0 to predictions (N,) in the task's unit;
-    ``losses`` maps it to the mean prediction loss. ``targets_N`` has shape (N,).
+    ``losses`` maps it to the mean prediction loss. ``targets_N`` has shape (N,). ``ensemble_N`` is
+    what all of them say together, if there are several.
     """
 
     predictions_N: dict[int, Tensor]
     losses: dict[int, float]
     targets_N: Tensor
+    ensemble_N: Tensor | None = None
 
     @property
     def final(self) -> Tensor:
@@ -62,17 +65,21 @@ def evaluate(engine: SingleDeviceEngine, source: BatchSource) -> Evaluation:
     predictions: dict[int, list[Tensor]] = defaultdict(list)
     losses: dict[int, list[Tensor]] = defaultdict(list)
     targets: list[Tensor] = []
+    together: list[Tensor] = []
     for batch in source.batches(0):
         targets.append(batch.targets)
-        for block, outputs in enumerate(engine.predict(batch.inputs)):
-            if outputs is not None:
-                on_cpu = outputs.cpu()
-                predictions[block].append(task.predict(on_cpu))
-                losses[block].append(task.prediction_loss(on_cpu, batch.targets))
+        outputs = engine.predict(batch.inputs)
+        answers = {block: each.cpu() for block, each in enumerate(outputs) if each is not None}
+        for block, answer in answers.items():
+            predictions[block].append(task.predict(answer))
+            losses[block].append(task.prediction_loss(answer, batch.targets))
+        if len(answers) > 1:
+            together.append(predict_together(task, list(answers.values())))
     return Evaluation(
         {block: torch.cat(values) for block, values in predictions.items()},
         {block: float(torch.cat(values).mean()) for block, values in losses.items()},
         torch.cat(targets),
+        torch.cat(together) if together else None,
     )
 
 
@@ -114,6 +121,11 @@ class Trainer:
         self.result = TrainingResult()
         self._step_times: list[float] = []
 
+    @property
+    def num_epochs(self) -> int:
+        """Epochs in all: the configured ones for each phase of the rule."""
+        return self.config.epochs * self.engine.objective.num_phases
+
     def fit(self) -> TrainingResult:
         """Train from the latest checkpoint, or from the start, to the last epoch.
 
@@ -122,10 +134,11 @@ class Trainer:
             CheckpointError: if a checkpoint cannot be written, or belongs to another run.
         """
         self._resume()
-        for epoch in range(self.next_epoch, self.config.epochs):
+        for epoch in range(self.next_epoch, self.num_epochs):
             started = time.perf_counter()
             metrics = self._train_epoch(epoch)
-            last = epoch == self.config.epochs - 1
+            self.engine.end_epoch()
+            last = epoch == self.num_epochs - 1
             if self.validation is not None and (
                 last or (epoch + 1) % self.config.validate_every == 0
             ):
@@ -145,7 +158,8 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training set. The step clock stops while waiting for data."""
-        num_steps = self.config.epochs * self.train.num_batches
+        phase_steps = self.config.epochs * self.train.num_batches
+        num_steps = self.num_epochs * self.train.num_batches
         first_step = epoch * self.train.num_batches
         reports: list[list[BlockParts]] = []
         waited, stepped, learning_rate = 0.0, 0.0, 0.0
@@ -155,9 +169,9 @@ class Trainer:
             waited += begun - ready
             step = first_step + index
             learning_rate = learning_rate_at(
-                step, num_steps, self.schedule, self.optimizer.learning_rate
+                step % phase_steps, phase_steps, self.schedule, self.optimizer.learning_rate
             )
-            reports.append(self.engine.train_step(batch, step, learning_rate))
+            reports.append(self.engine.train_step(batch, step, learning_rate, step / num_steps))
             synchronize(self.engine.device)
             ready = time.perf_counter()
             self._step_times.append(ready - begun)
@@ -184,6 +198,9 @@ class Trainer:
             metrics |= {f"val/block{block + 1}/{name}": value for name, value in values.items()}
             if block == len(self.engine.chain) - 1:
                 metrics |= {f"val/{name}": value for name, value in values.items()}
+        if evaluation.ensemble_N is not None:
+            values = score(evaluation.ensemble_N, evaluation.targets_N, classification=classes)
+            metrics |= {f"val/ensemble/{name}": value for name, value in values.items()}
         return metrics
 
     def _save(self) -> None:
@@ -196,6 +213,7 @@ class Trainer:
             "step_times": self._step_times,
             "chain": self.engine.chain.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.engine.optimizers],
+            "averages": [average.state_dict() for average in self.engine.averages],
         }
         self.checkpoints.save(state)
         self.recorder.event("checkpoint", epoch=self.next_epoch)
@@ -211,18 +229,26 @@ class Trainer:
         self.engine.chain.load_state_dict(state["chain"])
         for optimizer, saved in zip(self.engine.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        for average, saved in zip(self.engine.averages, state["averages"], strict=True):
+            average.load_state_dict(saved)
         self.recorder.event("resumed", epoch=self.next_epoch)
 
 
 def _mean_losses(reports: list[list[BlockParts]]) -> dict[str, float]:
-    """Mean of every loss over an epoch's steps, under the names of the closed list."""
+    """Mean of every loss over an epoch's steps, under the names of the closed list.
+
+    ``train/loss`` is that of the last block that has one: of the network's own output, unless
+    blocks train one after the other or contrast labels.
+    """
     metrics: dict[str, float] = {}
-    num_blocks = len(reports[0])
-    for block in range(num_blocks):
+    for block in range(len(reports[0])):
         for part in reports[0][block]:
-            values = torch.stack([report[block][part] for report in reports])
-            metrics[f"train/block{block + 1}/{part}"] = float(values.mean())
-    metrics["train/loss"] = metrics[f"train/block{num_blocks}/output_loss"]
+            values = [report[block][part] for report in reports if part in report[block]]
+            metrics[f"train/block{block + 1}/{part}"] = float(torch.stack(values).mean())
+        for name in ("output_loss", "loss"):
+            if name in reports[0][block]:
+                metrics["train/loss"] = metrics[f"train/block{block + 1}/{name}"]
+                break
     return metrics
 
 

@@ -80,6 +80,7 @@ def fit_split(
         device=device_of(config),
         seed=seed,
         clip_norm=config.optimizer.clip_norm,
+        config=config.engine,
     )
     trainer = Trainer(
         engine,
@@ -98,7 +99,7 @@ def fit_split(
         predicted = {
             block + 1: ages.double().numpy() for block, ages in evaluation.predictions_N.items()
         }
-    return Fit(chain, task, result, predicted, float(training_ages.mean()))
+    return Fit(engine.answering_chain, task, result, predicted, float(training_ages.mean()))
 
 
 def device_of(config: RunConfig) -> torch.device:

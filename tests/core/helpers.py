@@ -5,14 +5,15 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from brainage.core.blocks import BlockChain, build_chain
+from brainage.core.blocks import BlockChain
+from brainage.core.build import build_chain
 from brainage.core.config import HeadConfig, ObjectiveConfig, TaskConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
 from brainage.core.optim import build_optimizers
 from brainage.core.random import derive_seed, random_stream
 from brainage.core.tasks import Task, fit_task
-from brainage.core.training_config import OptimizerConfig
+from brainage.core.training_config import EngineConfig, OptimizerConfig
 from brainage.core.types import Batch
 
 INPUT_SHAPE = (5,)
@@ -48,6 +49,7 @@ def make_engine(
     task: Task | None = None,
     dropout: float = 0.0,
     seed: int = 0,
+    config: EngineConfig | None = None,
 ) -> SingleDeviceEngine:
     task = task or make_task()
     rule = Objective(objective, task, len(stage_counts))
@@ -56,13 +58,13 @@ def make_engine(
         stage_counts,
         INPUT_SHAPE,
         task,
-        heads or HeadConfig(num_lf_workers=4),
-        workers=rule.needs_workers,
-        hidden_outputs=objective.name != "bp",
-        probe=not rule.supervises_every_block,
+        objective,
+        heads=heads or HeadConfig(num_lf_workers=4),
     )
     optimizers = build_optimizers(chain, optimizer or OptimizerConfig(name="sgd"))
-    return SingleDeviceEngine(chain, rule, optimizers, device=torch.device("cpu"), seed=seed)
+    return SingleDeviceEngine(
+        chain, rule, optimizers, device=torch.device("cpu"), seed=seed, config=config
+    )
 
 
 def weights(chain: BlockChain) -> dict[str, torch.Tensor]:

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from brainage.core.blocks import build_chain
+from brainage.core.build import build_chain
 from brainage.core.config import HeadConfig, ObjectiveConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
@@ -122,11 +122,10 @@ def test_a_probe_does_not_change_what_its_block_learns() -> None:
     results = []
     for hidden_outputs in (True, False):
         task = make_task()
-        rule = Objective(ObjectiveConfig(name="lfnn_l", leader_fraction=0.5), task, 3)
-        chain = build_chain(
-            make_stages(), (1, 1, 1), INPUT_SHAPE, task, HeadConfig(),
-            workers=True, hidden_outputs=hidden_outputs,
-        )  # fmt: skip
+        config = ObjectiveConfig(name="lfnn_l", leader_fraction=0.5)
+        rule = Objective(config, task, 3)
+        heads = HeadConfig(probe_hidden_blocks=hidden_outputs)
+        chain = build_chain(make_stages(), (1, 1, 1), INPUT_SHAPE, task, config, heads=heads)
         for index, block in enumerate(chain):
             with random_stream("workers", index), torch.no_grad():
                 block.workers.weight_WFC.normal_(std=0.3)

@@ -21,14 +21,14 @@ def test_a_fresh_soft_bin_head_predicts_about_the_mean_age() -> None:
 
 def test_soft_target_expects_its_own_age_over_the_whole_training_range() -> None:
     task = fit_task(TaskConfig(num_bins=32), AGES)
-    target = task.soft_target(AGES)
+    target = task.target_distribution(AGES)
     assert torch.allclose(task.predict(target.log()), AGES, atol=0.2)
     assert torch.allclose(target.sum(-1), torch.ones(len(AGES)))
 
 
 def test_soft_bin_loss_is_zero_only_at_the_target() -> None:
     task = fit_task(TaskConfig(l1_weight=0.0), AGES)
-    perfect = task.soft_target(AGES).clamp_min(1e-30).log()
+    perfect = task.target_distribution(AGES).clamp_min(1e-30).log()
     assert task.prediction_loss(perfect, AGES).abs().max() < 1e-6
     assert (task.prediction_loss(perfect.roll(1, -1), AGES) > 0.1).all()
 
