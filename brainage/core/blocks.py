@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from brainage.core.heads import OutputHead, PooledFeatures, UnitWorkers, WorkerHeads
+from brainage.core.heads import OutputHead, PooledFeatures, UnitWorkers, Workers
 from brainage.core.leaders import LossHistory
 
 
@@ -47,7 +47,7 @@ class Block(nn.Module):
         *,
         auxiliary: nn.Module | None = None,
         pool: PooledFeatures | None = None,
-        workers: WorkerHeads | UnitWorkers | None = None,
+        workers: Workers | None = None,
         output: OutputHead | None = None,
         similarity: nn.Module | None = None,
         history: LossHistory | None = None,
@@ -70,12 +70,13 @@ class Block(nn.Module):
         """
         features: Tensor = self.body(inputs)
         workers_BWC = prediction_BC = similarity_BF = None
-        if isinstance(self.workers, UnitWorkers):
+        by_units = isinstance(self.workers, UnitWorkers)
+        if self.workers is not None and by_units:
             workers_BWC = self.workers(features)
         if self.pool is not None:
             read = features if self.auxiliary is None else self.auxiliary(features)
             pooled = self.pool(read)
-            if isinstance(self.workers, WorkerHeads):
+            if self.workers is not None and not by_units:
                 workers_BWC = self.workers(pooled)
             if self.output is not None:
                 prediction_BC = self.output(pooled)

@@ -11,7 +11,14 @@ from brainage.core.config import HeadConfig, ObjectiveConfig
 from brainage.core.direct_feedback import FeedbackProjection
 from brainage.core.feedback_alignment import use_fixed_feedback
 from brainage.core.forward_forward import UnitLength
-from brainage.core.heads import OutputHead, PooledFeatures, UnitWorkers, WorkerHeads
+from brainage.core.heads import (
+    BlockWorkers,
+    GroupWorkers,
+    OutputHead,
+    PooledFeatures,
+    UnitWorkers,
+    Workers,
+)
 from brainage.core.leaders import LossHistory
 from brainage.core.random import random_stream
 from brainage.core.rules import RULES, Rule
@@ -102,7 +109,7 @@ class _Builder:
         pool = PooledFeatures(read, self.heads.pooled_size)
         output = self._output(pool, last=last)
         workers = self._workers(features, pool, last=last)
-        uses_pool = output is not None or isinstance(workers, WorkerHeads)
+        uses_pool = output is not None or isinstance(workers, BlockWorkers | GroupWorkers)
         matches = not last and self.objective.similarity_share > 0 and self._has_own_loss
         block = Block(
             nn.Sequential(*body),
@@ -153,16 +160,19 @@ class _Builder:
 
     def _workers(
         self, features: tuple[int, ...], pool: PooledFeatures, *, last: bool
-    ) -> WorkerHeads | UnitWorkers | None:
+    ) -> Workers | None:
         if not self.rule.workers or (last and not self.heads.output_block_workers):
             return None
         num_outputs = self.task.output_size
         if self.heads.readout == "units":
             return UnitWorkers(features[0], num_outputs, self.heads.num_lf_workers)
         bias = self.task.initial_bias()
-        return WorkerHeads(pool.channels, pool.num_positions, num_outputs, self.heads, bias)
+        if self.heads.readout == "block":
+            size = pool.channels * pool.num_positions
+            return BlockWorkers(size, num_outputs, self.heads, bias)
+        return GroupWorkers(pool.channels, pool.num_positions, num_outputs, self.heads, bias)
 
-    def _history(self, workers: WorkerHeads | UnitWorkers | None) -> LossHistory | None:
+    def _history(self, workers: Workers | None) -> LossHistory | None:
         if workers is None or self.objective.selection not in {"epoch", "running"}:
             return None
         return LossHistory(workers.num_workers, self.objective.running_decay)

@@ -34,18 +34,47 @@ class PooledFeatures(nn.Module):
         return pooled.reshape(features.shape[0], self.channels, self.num_positions)
 
 
-class WorkerHeads(nn.Module):
-    """W linear workers of one block: features (B, channels, positions) to outputs (B, W, C).
+class BlockWorkers(nn.Module):
+    """W workers that each read all features: (B, channels, positions) to outputs (B, W, C).
+
+    Args:
+        size: F = channels * positions.
+        num_outputs: C.
+        config: number of workers and dropout.
+        initial_bias: C numbers, the bias each worker starts from.
+    """
+
+    def __init__(
+        self, size: int, num_outputs: int, config: HeadConfig, initial_bias: list[float]
+    ) -> None:
+        super().__init__()
+        assert config.num_lf_workers is not None, "only units count themselves"
+        self.num_workers = config.num_lf_workers
+        self.num_outputs = num_outputs
+        self.dropout = nn.Dropout(config.dropout)
+        # One matrix for all workers: as many small ones would cost more time than they compute.
+        self.linear = nn.Linear(size, self.num_workers * num_outputs)
+        with torch.no_grad():
+            self.linear.bias.copy_(torch.tensor(initial_bias).repeat(self.num_workers))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Pooled features (B, channels, positions) to outputs (B, W, C)."""
+        outputs: Tensor = self.linear(self.dropout(pooled.flatten(1)))
+        return outputs.reshape(len(pooled), self.num_workers, self.num_outputs)
+
+
+class GroupWorkers(nn.Module):
+    """W workers that each read their own channels: (B, channels, positions) to (B, W, C).
 
     Args:
         channels: feature channels of the block.
         num_positions: pooled positions of each channel.
         num_outputs: C.
-        config: number of workers, readout and dropout.
+        config: number of workers and dropout.
         initial_bias: C numbers, the bias each worker starts from.
 
     Raises:
-        ValueError: if ``group`` workers cannot share the channels evenly.
+        ValueError: if the workers cannot share the channels evenly.
     """
 
     def __init__(
@@ -59,29 +88,24 @@ class WorkerHeads(nn.Module):
         super().__init__()
         assert config.num_lf_workers is not None, "only units count themselves"
         self.num_workers = config.num_lf_workers
-        self.readout = config.readout
-        if self.readout == "group" and channels % self.num_workers:
+        if channels % self.num_workers:
             raise ValueError(
                 f"heads.readout group: {channels} channels do not divide among "
                 f"{self.num_workers} workers; choose another heads.num_lf_workers"
             )
-        read = channels if self.readout == "block" else channels // self.num_workers
-        size = read * num_positions
+        size = channels // self.num_workers * num_positions
         bound = 1 / math.sqrt(size)
         self.dropout = nn.Dropout(config.dropout)
         self.weight_WFC = nn.Parameter(torch.empty(self.num_workers, size, num_outputs))
         nn.init.uniform_(self.weight_WFC, -bound, bound)
-        self.bias_WC = nn.Parameter(torch.tensor(initial_bias).repeat(self.num_workers, 1))
+        # One axis, as biases have: weight decay leaves those alone.
+        self.bias = nn.Parameter(torch.tensor(initial_bias).repeat(self.num_workers))
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Pooled features (B, channels, positions) to outputs (B, W, C)."""
-        pooled = self.dropout(pooled)
-        if self.readout == "block":
-            weight_FV = self.weight_WFC.permute(1, 0, 2).flatten(1)
-            outputs_BV = pooled.flatten(1) @ weight_FV
-            return outputs_BV.reshape(len(pooled), *self.bias_WC.shape) + self.bias_WC
-        read_BWF = pooled.reshape(pooled.shape[0], self.num_workers, -1)
-        return torch.einsum("bwf,wfc->bwc", read_BWF, self.weight_WFC) + self.bias_WC
+        read_BWF = self.dropout(pooled).reshape(len(pooled), self.num_workers, -1)
+        outputs_BWC = torch.einsum("bwf,wfc->bwc", read_BWF, self.weight_WFC)
+        return outputs_BWC + self.bias.reshape(1, self.num_workers, -1)
 
 
 class UnitWorkers(nn.Module):
@@ -156,3 +180,7 @@ class OutputHead(nn.Module):
         """Pooled features (B, channels, positions) to outputs (B, C)."""
         outputs: Tensor = self.layers(pooled.detach() if self.probe else pooled)
         return outputs
+
+
+Workers = BlockWorkers | GroupWorkers | UnitWorkers
+"""The three readouts."""

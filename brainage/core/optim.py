@@ -24,9 +24,11 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
     groups = [group for group in groups if group["params"]]
     if config.name == "sgd":
         nesterov = config.momentum > 0
-        return SGD(groups, config.learning_rate, momentum=config.momentum, nesterov=nesterov)
+        return SGD(
+            groups, config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True
+        )
     kind = AdamW if config.name == "adamw" else Adam
-    return kind(groups, config.learning_rate)
+    return kind(groups, config.learning_rate, fused=True)
 
 
 def build_optimizers(blocks: Iterable[nn.Module], config: OptimizerConfig) -> list[Optimizer]:

@@ -26,6 +26,11 @@ def random_stream(*parts: int | str) -> Iterator[None]:
     """Seed torch's generators for the body; the caller's generator states come back after it."""
     # device_count() is 0 on a machine without an accelerator, and does not start one.
     devices = list(range(torch.cuda.device_count()))
+    seed = derive_seed(*parts)
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive_seed(*parts))
+        # torch.manual_seed would also queue a call, with a traceback, for every accelerator that
+        # might yet appear: half of a small network's step, and a queue that only grows.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         yield

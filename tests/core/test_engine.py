@@ -128,7 +128,7 @@ def test_a_probe_does_not_change_what_its_block_learns() -> None:
         chain = build_chain(make_stages(), (1, 1, 1), INPUT_SHAPE, task, config, heads=heads)
         for index, block in enumerate(chain):
             with random_stream("workers", index), torch.no_grad():
-                block.workers.weight_WFC.normal_(std=0.3)
+                block.workers.linear.weight.normal_(std=0.3)
         with random_stream("output"), torch.no_grad():
             chain.blocks[-1].output.layers[-1].weight.normal_(std=0.3)
         engine = SingleDeviceEngine(

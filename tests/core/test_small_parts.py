@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig
-from brainage.core.heads import PooledFeatures, WorkerHeads
+from brainage.core.heads import BlockWorkers, GroupWorkers, PooledFeatures
 from brainage.core.metrics import check_metric_name
 from brainage.core.optim import learning_rate_at
 from brainage.core.partition import stage_counts
@@ -58,9 +58,11 @@ def test_block_workers_read_all_features_and_group_workers_their_share() -> None
     pooled = torch.randn(2, 6, 4)
     altered = pooled.clone()
     altered[:, 0] += 1.0
-    for readout, touched in (("block", [True] * 3), ("group", [True, False, False])):
-        config = HeadConfig(num_lf_workers=3, readout=readout)
-        workers = WorkerHeads(6, 4, 2, config, [0.0, 0.0])
+    config = HeadConfig(num_lf_workers=3)
+    for workers, touched in (
+        (BlockWorkers(6 * 4, 2, config, [0.0, 0.0]), [True] * 3),
+        (GroupWorkers(6, 4, 2, config, [0.0, 0.0]), [True, False, False]),
+    ):
         changed = (workers(pooled) != workers(altered)).flatten(2).any(-1).any(0)
         assert workers(pooled).shape == (2, 3, 2)
         assert changed.tolist() == touched
@@ -68,7 +70,7 @@ def test_block_workers_read_all_features_and_group_workers_their_share() -> None
 
 def test_group_workers_that_cannot_share_evenly_are_refused() -> None:
     with pytest.raises(ValueError, match="do not divide"):
-        WorkerHeads(6, 1, 2, HeadConfig(num_lf_workers=4, readout="group"), [0.0, 0.0])
+        GroupWorkers(6, 1, 2, HeadConfig(num_lf_workers=4), [0.0, 0.0])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Batches from tensors in memory."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from brainage.core.random import derive_seed
+from brainage.core.types import Batch
+
+
+class TensorBatches:
+    """A batch source over tensors, whose order depends on (seed, epoch) alone.
+
+    Args:
+        inputs: (N, ...).
+        targets: (N,): ages in years (float) or class indices (int64).
+        batch_size: samples in one batch; the last of an epoch may be smaller.
+        seed: of the order.
+        shuffle: whether each epoch has an order of its own; else samples come as they are.
+
+    Raises:
+        ValueError: if the tensors are empty or differ in length.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = True,
+    ) -> None:
+        if len(inputs) != len(targets) or len(targets) == 0:
+            raise ValueError(
+                f"expected as many targets as inputs, and at least one, got {len(targets)} targets "
+                f"for {len(inputs)} inputs"
+            )
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        self.inputs = inputs
+        self.targets = targets
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in one epoch."""
+        return len(self.targets)
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in one epoch."""
+        return -(-self.num_samples // self.batch_size)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """The batches of epoch ``epoch`` (0-based), in order."""
+        order = torch.arange(self.num_samples)
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
+            order = torch.randperm(self.num_samples, generator=generator)
+        for chosen in torch.split(order, self.batch_size):
+            yield Batch(self.inputs[chosen], self.targets[chosen])
