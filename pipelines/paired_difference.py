@@ -13,29 +13,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from brainage.errors import CohortError
+from brainage.errors import BrainageError, CohortError
 from brainage.reporting.resampling import bootstrap_weights, percentile_interval
 
 NUM_RESAMPLES = 5000
 TABLE = "held_out_predictions.csv"
 
 
-def paired_difference(first: Path, second: Path) -> dict[str, float | int | None]:
+def paired_difference(
+    first: Path, second: Path, answers: tuple[str, str] = ("last", "last")
+) -> dict[str, float | int | None]:
     """MAE of the first run minus that of the second, in years, with its bootstrap interval.
 
     Args:
         first: a run's folder.
-        second: the folder of another run on the same scans and folds.
+        second: the folder of another run on the same scans and folds, or the same one.
+        answers: which prediction of each run: the network's own (``last``), that of all its blocks
+            (``ensemble``) or one of them (``block2``), or its baseline's (``kernel_ridge``).
 
     Raises:
-        CohortError: if the runs did not hold out the same scans in the same folds.
+        CohortError: if the runs did not hold out the same scans in the same folds, or a run has no
+            such answer.
     """
     tables = [_read(run / TABLE) for run in (first, second)]
     keys = [[(row["scan"], row["fold"], row["age_years"]) for row in table] for table in tables]
     if keys[0] != keys[1]:
         raise CohortError(f"{first} and {second} did not hold out the same scans in the same folds")
-    gaps = [np.abs([float(row["brain_age_gap"]) for row in table]) for table in tables]
+    gaps = [_errors(table, answer) for table, answer in zip(tables, answers, strict=True)]
     difference = gaps[0] - gaps[1]
     subjects = np.unique([row["subject"] for row in tables[0]], return_inverse=True)[1]
     draws = [
@@ -56,13 +62,33 @@ def _read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def _errors(table: list[dict[str, str]], answer: str) -> npt.NDArray[np.float64]:
+    """Absolute errors in years, shape (N,)."""
+    names = {"last": "predicted_age", "kernel_ridge": "kernel_ridge_age"}
+    column = names.get(answer, f"{answer}_predicted_age")
+    if column not in table[0]:
+        raise CohortError(f"{TABLE}: has no column {column}; it has {', '.join(table[0])}")
+    return np.abs([float(row[column]) - float(row["age_years"]) for row in table])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write one JSON object to stdout."""
     parser = argparse.ArgumentParser(description="Paired difference of two runs' errors.")
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
+    for which in ("first", "second"):
+        parser.add_argument(
+            f"--{which}-answer",
+            default="last",
+            help=f"of the {which} run: last, ensemble, block2 or kernel_ridge (default: last)",
+        )
     options = parser.parse_args(arguments)
-    sys.stdout.write(json.dumps(paired_difference(options.first, options.second)) + "\n")
+    answers = (options.first_answer, options.second_answer)
+    try:
+        found = paired_difference(options.first, options.second, answers)
+    except (BrainageError, OSError) as error:
+        sys.exit(f"error: {error}")
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

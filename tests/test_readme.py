@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,24 @@ CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs
 RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] != "preprocess"]
 
 
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def run_example(number: int) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(EXAMPLES[number], "README.md", "exec"), names)
+    return names
+
+
 def test_the_library_example_runs_and_learns() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
-    error = (names["predicted_ages"] - names["ages"]).abs().mean()  # type: ignore[operator]
-    assert float(error) < 2
+    names = run_example(0)
+    assert float((names["predicted_ages"] - names["ages"]).abs().mean()) < 2
+
+
+def test_the_example_of_single_pieces_gives_workers_their_gradients() -> None:
+    names = run_example(1)
+    assert names["leaders"].sum(1).tolist() == [10] * 8
+    assert (names["worker_outputs"].grad != 0).any(dim=(0, 2)).all()
 
 
 def test_every_named_path_exists() -> None:

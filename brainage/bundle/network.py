@@ -1,11 +1,15 @@
 """From a configuration to a network: backbone, cut into blocks, with the heads its rule needs."""
 
+from dataclasses import replace
+
+import torch
+
 from brainage.backbones.registry import build_stages
 from brainage.config.run import RunConfig
 from brainage.core.blocks import BlockChain
 from brainage.core.build import build_chain
 from brainage.core.objectives import Objective
-from brainage.core.partition import stage_counts
+from brainage.core.partition import resolve_cuts, stage_counts
 from brainage.core.tasks import Task
 from brainage.errors import ConfigError
 
@@ -39,3 +43,20 @@ def build_network(
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return chain, objective
+
+
+def settle_cuts(config: RunConfig, input_shape: tuple[int, ...], device: torch.device) -> RunConfig:
+    """The same configuration with explicit cuts where ``blocks.balance`` asks for measured ones.
+
+    Raises:
+        ConfigError: if the backbone cannot be cut so, or the grid is too small for it.
+    """
+    if config.blocks.balance == "stages" or config.blocks.cuts is not None:
+        return config
+    try:
+        stages = build_stages(config.backbone, input_shape, config.seed)
+        size = config.trainer.batch_size
+        blocks = resolve_cuts(stages, input_shape, size, config.blocks, device=device)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"blocks: {str(error).splitlines()[0]}") from error
+    return replace(config, blocks=blocks)

@@ -15,6 +15,7 @@ from brainage.core.config import (
     TaskConfig,
     require,
 )
+from brainage.core.rules import RULES
 from brainage.core.training_config import (
     EngineConfig,
     OptimizerConfig,
@@ -77,3 +78,8 @@ class RunConfig:
         require(0 <= self.seed < 2**32, "seed", "a number from 0 to 2**32 - 1", self.seed)
         valid = self.num_threads is None or self.num_threads >= 1
         require(valid, "num_threads", "at least 1 or null", self.num_threads)
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs in all: ``trainer.epochs`` for each phase of the training rule."""
+        return self.trainer.epochs * RULES[self.objective.name].num_phases(self.blocks.num_blocks)

@@ -141,8 +141,8 @@ class Objective:
 
     @property
     def num_phases(self) -> int:
-        """How often the whole schedule runs: once, or once for each block in turn."""
-        return self.num_blocks if self.rule.sequential else 1
+        """How often the whole schedule runs."""
+        return self.rule.num_phases(self.num_blocks)
 
     def leader_fraction(self, progress: float) -> float:
         """Delta after this share of training, in [0, 1]."""

@@ -35,6 +35,10 @@ class Rule:
         """Whether no gradient crosses a block boundary."""
         return self.scope != "network"
 
+    def num_phases(self, num_blocks: int) -> int:
+        """How often the whole schedule runs: once, or once for each block in turn."""
+        return num_blocks if self.sequential else 1
+
 
 RULES: dict[ObjectiveName, Rule] = {
     "bp": Rule(scope="network"),

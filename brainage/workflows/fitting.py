@@ -1,7 +1,7 @@
 """One fit: a network trained on one part of a cohort and asked about another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from brainage.bundle.network import build_network
 from brainage.config.run import RunConfig
 from brainage.core.blocks import BlockChain
+from brainage.core.complexity import adaptive_leader_fraction, data_complexity
 from brainage.core.checkpoint import CheckpointStore
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.optim import build_optimizers
@@ -30,7 +31,8 @@ class Fit:
     """A trained network and what it says of the scans it did not see.
 
     ``test_ages_by_block`` maps a block's number, from 1, to predictions (N,) in years for the
-    split's test scans; empty when the split has none.
+    split's test scans; empty when the split has none. ``test_ensemble_ages`` is what all of them
+    say together, where there are several.
     """
 
     chain: BlockChain
@@ -38,6 +40,7 @@ class Fit:
     result: TrainingResult
     test_ages_by_block: Mapping[int, npt.NDArray[np.float64]]
     training_mean_age_years: float
+    test_ensemble_ages: npt.NDArray[np.float64] | None = None
 
 
 def fit_split(
@@ -72,6 +75,7 @@ def fit_split(
         task = fit_task(config.task, torch.from_numpy(training_ages))
     except ValueError as error:
         raise CohortError(f"{name}: {error}") from error
+    config = _with_leader_fraction(config, cohort, split, name, recorder)
     chain, objective = build_network(config, task, cohort.input_shape, seed)
     engine = SingleDeviceEngine(
         chain,
@@ -94,12 +98,29 @@ def fit_split(
     )
     result = trainer.fit()
     predicted: dict[int, npt.NDArray[np.float64]] = {}
+    ensemble: npt.NDArray[np.float64] | None = None
     if split.test:
         evaluation = evaluate(engine, _batches(config, cohort, split.test, seed))
         predicted = {
             block + 1: ages.double().numpy() for block, ages in evaluation.predictions_N.items()
         }
-    return Fit(engine.answering_chain, task, result, predicted, float(training_ages.mean()))
+        if evaluation.ensemble_N is not None:
+            ensemble = evaluation.ensemble_N.double().numpy()
+    return Fit(
+        engine.answering_chain, task, result, predicted, float(training_ages.mean()), ensemble
+    )
+
+
+def _with_leader_fraction(
+    config: RunConfig, cohort: Cohort, split: Split, name: str, recorder: Recorder
+) -> RunConfig:
+    """An adaptive leader fraction becomes that of the training scans' complexity."""
+    if not config.objective.adaptive_leader_fraction:
+        return config
+    fraction = adaptive_leader_fraction(data_complexity(cohort.volumes[list(split.train)]))
+    recorder.event("leader_fraction", fit=name, leader_fraction=fraction)
+    objective = replace(config.objective, leader_fraction=fraction, adaptive_leader_fraction=False)
+    return replace(config, objective=objective)
 
 
 def device_of(config: RunConfig) -> torch.device:

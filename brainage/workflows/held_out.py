@@ -22,6 +22,7 @@ class HeldOut:
 
     ``indices`` point into the cohort; ages are in years. ``ages_by_block`` maps a block's number,
     from 1, to its predictions; the last is the network's answer ``predicted_age``.
+    ``ensemble_age`` is what all blocks say together, where several predict.
     """
 
     cohort: Cohort
@@ -31,6 +32,7 @@ class HeldOut:
     training_mean_years: npt.NDArray[np.float64]
     kernel_ridge_age: npt.NDArray[np.float64]
     ages_by_block: dict[int, npt.NDArray[np.float64]]
+    ensemble_age: npt.NDArray[np.float64] | None = None
 
     @property
     def age_years(self) -> npt.NDArray[np.float64]:
@@ -47,11 +49,16 @@ class HeldOut:
         return self._metrics_of(self.predicted_age)
 
     def block_mae_years(self) -> dict[str, float]:
-        """MAE of each block's own prediction."""
+        """MAE of each block's own prediction, and of their ensemble."""
         return {
-            f"block {block}": float(np.abs(ages - self.age_years).mean())
-            for block, ages in self.ages_by_block.items()
+            name: float(np.abs(ages - self.age_years).mean())
+            for name, ages in self._answers("block {}").items()
         }
+
+    def _answers(self, block_name: str) -> dict[str, npt.NDArray[np.float64]]:
+        """Predictions of every block, named after the pattern, and of their ensemble."""
+        answers = {block_name.format(k): ages for k, ages in self.ages_by_block.items()}
+        return answers if self.ensemble_age is None else {**answers, "ensemble": self.ensemble_age}
 
     def by_site(self) -> dict[str, dict[str, float]]:
         """For each site its number of scans, and the MAE there of network and kernel ridge."""
@@ -109,11 +116,11 @@ class HeldOut:
         """The same rows with every block's prediction, as CSV text."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        blocks = list(self.ages_by_block)
+        answers = self._answers("block{}")
         writer.writerow(
             ["scan", "subject", "session", "sex", "site", "fold", "age_years", "predicted_age",
              "brain_age_gap", "training_mean_age_years", "kernel_ridge_age",
-             *(f"block{block}_predicted_age" for block in blocks)]
+             *(f"{answer}_predicted_age" for answer in answers)]
         )  # fmt: skip
         for row, index in enumerate(self.indices):
             record = self.cohort.records[index]
@@ -123,7 +130,7 @@ class HeldOut:
                 self.predicted_age[row] - self.age_years[row],
                 self.training_mean_years[row],
                 self.kernel_ridge_age[row],
-                *(self.ages_by_block[block][row] for block in blocks),
+                *(ages[row] for ages in answers.values()),
             ]
             names = [record.scan, record.subject, record.session, record.sex, record.site]
             writer.writerow([*names, self.folds[row] + 1, *(f"{value:.4f}" for value in numbers)])
@@ -145,14 +152,16 @@ def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit])
     for fold, name in enumerate(tested):
         split, fit = splits[name], fits[name]
         size = len(split.test)
-        blocks = {f"block{k}": ages for k, ages in fit.test_ages_by_block.items()}
+        answers = {f"block{k}": ages for k, ages in fit.test_ages_by_block.items()}
+        if fit.test_ensemble_ages is not None:
+            answers["ensemble"] = fit.test_ensemble_ages
         parts.append(
             {
                 "index": np.array(split.test, dtype=np.float64),
                 "fold": np.full(size, float(fold)),
                 "mean": np.full(size, fit.training_mean_age_years),
                 "ridge": _kernel_ridge(cohort, split),
-                **blocks,
+                **answers,
             }
         )
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -171,6 +180,7 @@ def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit])
         training_mean_years=columns["mean"],
         kernel_ridge_age=columns["ridge"],
         ages_by_block=by_block,
+        ensemble_age=columns.get("ensemble"),
     )
 
 

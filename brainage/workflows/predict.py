@@ -26,7 +26,9 @@ from brainage.workflows.predictions_table import (
 from brainage.workflows.summary import PredictSummary
 
 
-def predict(source: Path, *, model: Path, out: Path, resume: bool, jobs: int) -> PredictSummary:
+def predict(
+    source: Path, *, model: Path, out: Path, resume: bool, jobs: int, answer: str = "last"
+) -> PredictSummary:
     """Predict the age of every scan in ``source``.
 
     Args:
@@ -35,23 +37,31 @@ def predict(source: Path, *, model: Path, out: Path, resume: bool, jobs: int) ->
         out: the table to write.
         resume: keep the rows an interrupted call has written.
         jobs: preprocessing processes.
+        answer: of the last block, of the ensemble of all, or of one block, as the bundle has it.
 
     Raises:
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
     """
     bundle = load_bundle(model)
+    bundle.check_answer(answer)
     records = find_scans(source).records
     _refuse_input_as_output(out, [source, *(record.scan for record in records)])
-    return predict_records(records, bundle, out=out, resume=resume, jobs=jobs)
+    return predict_records(records, bundle, out=out, resume=resume, jobs=jobs, answer=answer)
 
 
 def predict_records(
-    records: Sequence[ScanRecord], bundle: ModelBundle, *, out: Path, resume: bool, jobs: int
+    records: Sequence[ScanRecord],
+    bundle: ModelBundle,
+    *,
+    out: Path,
+    resume: bool,
+    jobs: int,
+    answer: str = "last",
 ) -> PredictSummary:
     """The same for scans already found and a model already loaded."""
     started = time.perf_counter()
     scans = [str(record.scan) for record in records]
-    kept = finished_rows(out, scans, bundle.model_hash) if resume else []
+    kept = finished_rows(out, scans, _predictor(bundle, answer)) if resume else []
     todo = records[len(kept) :]
     statuses = []
     with (
@@ -64,7 +74,7 @@ def predict_records(
 
         def finish(outcome: PreprocessOutcome) -> None:
             index = position[outcome.scan]
-            row = _row(todo[index], outcome, bundle, cache)
+            row = _row(todo[index], outcome, bundle, cache, answer)
             statuses.append(row.status)
             table.add(len(kept) + index, row)
             progress.advance()
@@ -88,8 +98,17 @@ def predict_records(
     )
 
 
+def _predictor(bundle: ModelBundle, answer: str) -> str:
+    """What names the source of a prediction: the model, and the answer unless it is the last's."""
+    return bundle.model_hash if answer == "last" else f"{bundle.model_hash}+{answer}"
+
+
 def _row(
-    record: ScanRecord, outcome: PreprocessOutcome, bundle: ModelBundle, cache: PreprocessCache
+    record: ScanRecord,
+    outcome: PreprocessOutcome,
+    bundle: ModelBundle,
+    cache: PreprocessCache,
+    answer: str,
 ) -> PredictionRow:
     """The row of one scan, predicted from the volume its own outcome names."""
     begun = time.perf_counter()
@@ -99,7 +118,7 @@ def _row(
         if preprocessed is None:
             stage, reason = "network", "the preprocessed volume could not be read back"
         else:
-            predicted = bundle.predict(preprocessed.volume_XYZ).age_years
+            predicted = bundle.predict(preprocessed.volume_XYZ, answer).age_years
     age = record.age_years
     known = predicted is not None and age is not None
     return PredictionRow(
@@ -113,7 +132,7 @@ def _row(
         predicted_age=predicted,
         brain_age_gap=predicted - age if known else None,  # type: ignore[operator]
         age_in_training_range=None if age is None else bundle.in_training_range(age),
-        model_hash=bundle.model_hash,
+        model_hash=_predictor(bundle, answer),
         preprocessing_hash=bundle.preprocessing_hash,
         seconds=outcome.seconds + time.perf_counter() - begun,
     )

@@ -11,6 +11,7 @@ from brainage.bundle.model import ModelBundle
 from brainage.bundle.save import recorded_versions, save_bundle
 from brainage.config.load import dump_config
 from brainage.config.run import RunConfig
+from brainage.core.rules import RULES
 from brainage.core.timing import describe_device
 from brainage.data.splits import Split
 from brainage.reporting.history import metric_history
@@ -203,14 +204,20 @@ def _report(run: FinishedRun) -> RunReport:
 def _notes(run: FinishedRun) -> tuple[str, ...]:
     """What a reader has to know beside the numbers."""
     counts = run.kept.chain.parameter_counts()
+    added = {
+        "the workers": counts["workers"],
+        "the hidden blocks' own heads": counts["hidden_outputs"],
+        "their auxiliary networks": counts["auxiliary"],
+    }
+    extra = [f"{what} {count:,}" for what, count in added.items() if count]
     notes = [
         f"The network's stages have {counts['body']:,} parameters and its output head "
-        f"{counts['output']:,}; the workers add {counts['workers']:,} and the hidden blocks' own "
-        f"heads {counts['hidden_outputs']:,}.",
+        f"{counts['output']:,}. The training rule adds "
+        + (f"for {', for '.join(extra)}." if extra else "none.")
     ]
-    if run.config.objective.name == "lfnn_l":
+    if RULES[run.config.objective.name].scope == "block":
         notes.append(
-            "LFNN-l: no gradient crosses a block boundary; inside a block back-propagation is used."
+            "No gradient crosses a block boundary; inside a block back-propagation is used."
         )
     if run.has_folds:
         notes.append(
@@ -223,7 +230,7 @@ def _notes(run: FinishedRun) -> tuple[str, ...]:
 def _publish(run: FinishedRun, bundle: ModelBundle) -> None:
     """Hand results to the recorders, MLflow among them."""
     recorder = run.record.recorder
-    step = run.config.trainer.epochs
+    step = run.config.total_epochs
     metrics = run.held_out.metrics()
     values = {
         "test/mae_years": metrics.mae_years.value,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from brainage.bundle.network import build_network
+from brainage.bundle.network import build_network, settle_cuts
 from brainage.config.load import config_hash, dump_config, flatten
 from brainage.config.run import RunConfig
 from brainage.core.tasks import fit_task
@@ -71,7 +71,7 @@ def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> Train
         unseen = read_unseen(config).records
         refuse_overlap(with_digests(manifest.records), with_digests(unseen))
     splits = _make_splits(config, manifest)
-    _check_network(config)
+    config = _settled(config)
     folder = _open_folder(config, runs_folder, resume)
     try:
         return _run(config, manifest, splits, folder)
@@ -123,14 +123,20 @@ def _make_splits(config: RunConfig, manifest: Manifest) -> dict[str, Split]:
     return {**splits, "final": Split(tuple(range(len(records))), (), ())}
 
 
-def _check_network(config: RunConfig) -> None:
-    """Build the network once before anything is written; what does not fit is refused here."""
-    device_of(config)
+def _settled(config: RunConfig) -> RunConfig:
+    """The configuration with its cuts found, kept with the run so that resuming cuts the same.
+
+    The network is built once before anything is written; what does not fit is refused here.
+    """
+    device = device_of(config)
     try:
         task = fit_task(config.task, torch.tensor([20.0, 80.0]))
     except ValueError as error:
         raise ConfigError(f"task: {error}") from error
-    build_network(config, task, (1, *config.preprocess.grid.shape_XYZ), config.seed)
+    input_shape = (1, *config.preprocess.grid.shape_XYZ)
+    config = settle_cuts(config, input_shape, device)
+    build_network(config, task, input_shape, config.seed)
+    return config
 
 
 def _open_folder(config: RunConfig, runs_folder: Path, resume: Path | None) -> RunFolder:
@@ -222,7 +228,7 @@ def _fit_all(
     for name, split in splits.items():
         only = len(splits) == 1
         part = record if only else _open_record(config, folder, name, record.mlflow_run_id)
-        progress = EpochProgress(config.trainer.epochs)
+        progress = EpochProgress(config.total_epochs)
         _log.info("training %s on %d scans", name, len(split.train))
         try:
             fits[name] = fit_split(

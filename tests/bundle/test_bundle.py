@@ -10,9 +10,20 @@ from brainage.bundle.files import REQUIRED, model_hash
 from brainage.bundle.load import load_bundle
 from brainage.bundle.save import RECORDED_PACKAGES
 from brainage.config.yaml_text import read_yaml
-from brainage.errors import RunFolderError
+from brainage.errors import ConfigError, RunFolderError
 from tests.bundle.conftest import make_bundle, make_network
 from tests.workflows.tiny import tiny_config
+
+
+def test_a_model_answers_with_its_last_block_any_block_or_all_together(saved, volume):
+    last = saved.predict(volume)
+    second = saved.predict(volume, "block2")
+    together = saved.predict(volume, "ensemble")
+    assert second.age_years == last.by_block[2]
+    assert set(second.by_block) == {1, 2}, "block 3 was not run"
+    assert min(last.by_block.values()) < together.age_years < max(last.by_block.values())
+    with pytest.raises(ConfigError, match="one of last, ensemble, block1, block2, block3, got"):
+        saved.predict(volume, "block4")
 
 
 def test_a_bundle_has_all_its_files_and_no_others(saved):
