@@ -38,6 +38,11 @@ class CNN3DConfig:
         _check_channels(self.channels)
         require(self.kernel_size >= 1, "kernel_size", "at least 1", self.kernel_size)
 
+    @property
+    def num_stages(self) -> int:
+        """Stages that can be cut between."""
+        return len(self.channels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SFCNConfig:
@@ -60,6 +65,11 @@ class SFCNConfig:
         _check_channels(self.channels)
         require(len(self.channels) >= 3, "channels", "at least three stages", self.channels)
 
+    @property
+    def num_stages(self) -> int:
+        """Stages that can be cut between."""
+        return len(self.channels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MLPConfig:
@@ -74,6 +84,11 @@ class MLPConfig:
 
     def __post_init__(self) -> None:
         _check_channels(self.hidden_sizes, "hidden_sizes")
+
+    @property
+    def num_stages(self) -> int:
+        """Stages that can be cut between."""
+        return len(self.hidden_sizes)
 
 
 BackboneConfig = CNN3DConfig | SFCNConfig | MLPConfig
