@@ -6,6 +6,7 @@ exception is a bug of ours and keeps its traceback::
     BrainageError
     |-- ConfigError        a configuration key is unknown, mistyped, out of range, or does not fit
     |-- ManifestError      a cohort table that cannot be used
+    |-- DataError          files of a public data set that are missing or not the originals
     |-- CohortError        too few subjects, groups or ages for what was asked
     |-- ScanError          one scan that cannot be used: costs its row, never the batch
     |-- BundleError        a model folder that is incomplete, altered or made for something else
@@ -26,6 +27,10 @@ class ConfigError(BrainageError):
 
 class ManifestError(BrainageError):
     """A manifest or cohort folder that cannot be used; the message names file, row and column."""
+
+
+class DataError(BrainageError):
+    """Files of a public data set that are missing or differ from the originals."""
 
 
 class CohortError(BrainageError):

@@ -11,8 +11,12 @@ import torch
 from brainage.bundle.network import build_network
 from brainage.config.run import RunConfig
 from brainage.core.blocks import BlockChain
-from brainage.core.complexity import adaptive_leader_fraction, data_complexity
 from brainage.core.checkpoint import CheckpointStore
+from brainage.core.complexity import (
+    MOST_SAMPLES,
+    adaptive_leader_fraction,
+    data_complexity,
+)
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.optim import build_optimizers
 from brainage.core.random import derive_seed
@@ -117,7 +121,8 @@ def _with_leader_fraction(
     """An adaptive leader fraction becomes that of the training scans' complexity."""
     if not config.objective.adaptive_leader_fraction:
         return config
-    fraction = adaptive_leader_fraction(data_complexity(cohort.volumes[list(split.train)]))
+    volumes = torch.from_numpy(cohort.volumes[list(split.train)][:MOST_SAMPLES])[:, None]
+    fraction = adaptive_leader_fraction(data_complexity(volumes))
     recorder.event("leader_fraction", fit=name, leader_fraction=fraction)
     objective = replace(config.objective, leader_fraction=fraction, adaptive_leader_fraction=False)
     return replace(config, objective=objective)
