@@ -110,7 +110,7 @@ def alignment_panel() -> dict[str, Variant]:
 
 def ablation_panel() -> dict[str, Variant]:
     """Leaders alone, followers alone, both; and one worker, which is local learning without W."""
-    both = {"leader_fraction": 0.3}
+    both: dict[str, Any] = {"leader_fraction": 0.3}
     return {
         "both": _lfnn_l(**both),
         "leaders only": _lfnn_l(follower_weight=0.0, **both),

@@ -4,6 +4,7 @@ Between stages tokens are folded back to a map (B, channels, *grid), so that hea
 auxiliary networks treat a transformer as they treat a convolutional network.
 """
 
+import torch
 from torch import Tensor, nn
 
 from brainage.backbones.config import ViTConfig
@@ -21,7 +22,7 @@ class PatchEmbedding(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Patches with their learned positions added."""
         tokens: Tensor = self.embedding(images)
-        return tokens.transpose(1, 2).unflatten(2, self.grid)
+        return torch.unflatten(tokens.transpose(1, 2), 2, self.grid)
 
 
 class ResidualHalf(nn.Module):
@@ -41,7 +42,7 @@ class ResidualHalf(nn.Module):
         """A map of the same shape."""
         tokens = features.flatten(2).transpose(1, 2)
         tokens = tokens + self.transform(self.norm(tokens))
-        return tokens.transpose(1, 2).unflatten(2, features.shape[2:])
+        return torch.unflatten(tokens.transpose(1, 2), 2, features.shape[2:])
 
 
 class ChannelNorm(nn.Module):

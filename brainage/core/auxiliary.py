@@ -41,11 +41,11 @@ def build_mlp_sr(feature_shape: tuple[int, ...]) -> nn.Sequential:
     size = channels
     if spatial:
         axes = len(spatial)
-        layers.append(_POOLS[axes]([math.ceil(n / SHRINKING) for n in spatial]))
+        layers.append(_POOLS[axes](tuple(math.ceil(n / SHRINKING) for n in spatial)))
         for _ in range(3):
             norm = nn.GroupNorm(math.gcd(channels, MOST_GROUPS), channels)
             layers += [_CONVOLUTIONS[axes](channels, channels, 1, bias=False), norm, nn.ReLU()]
-        last = [min(LAST_SIZE, math.ceil(n / SHRINKING)) for n in spatial]
+        last = tuple(min(LAST_SIZE, math.ceil(n / SHRINKING)) for n in spatial)
         layers += [_POOLS[axes](last), nn.Flatten()]
         size = channels * math.prod(last)
     layers += [nn.Linear(size, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU()]
@@ -104,7 +104,7 @@ def _adapter(shape: tuple[int, ...], wanted: tuple[int, ...]) -> nn.Module:
         linear = nn.Linear(math.prod(shape), math.prod(wanted))
         return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, wanted))
     axes = len(shape) - 1
-    pool = _POOLS[axes](list(wanted[1:]))
+    pool = _POOLS[axes](wanted[1:])
     return nn.Sequential(pool, _CONVOLUTIONS[axes](shape[0], wanted[0], 1))
 
 

@@ -85,7 +85,7 @@ def multifractal_spectrum(mass_NT: Tensor, moments: tuple[float, ...] = MOMENTS)
         alphas.append((mu * log_p).sum(2).T)
         dimensions.append(torch.where(mu > 0, mu * log_mu, 0.0).sum(2).T)
         sizes.append(length // share.shape[1])
-        share = share.unflatten(1, (-1, 2)).sum(2)
+        share = torch.unflatten(share, 1, (-1, 2)).sum(2)
     log_size = torch.tensor([float(size) for size in sizes], dtype=torch.float64).log()
     return Spectrum(
         _slope(torch.stack(alphas), log_size), _slope(torch.stack(dimensions), log_size)

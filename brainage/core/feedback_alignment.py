@@ -25,7 +25,8 @@ class _FixedFeedback:
             return exact
         route = self._linear_map(inputs)
         zero = route - route.detach()
-        return exact + zero
+        total: Tensor = exact + zero
+        return total
 
     def _linear_map(self, inputs: Tensor) -> Tensor:
         assert isinstance(self, nn.Conv1d | nn.Conv2d | nn.Conv3d)

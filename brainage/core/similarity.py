@@ -64,5 +64,5 @@ def similarity_matching_loss(statistics_BF: Tensor, targets_BC: Tensor) -> Tenso
 def _cosine_similarities(values_BF: Tensor) -> Tensor:
     """Cosine similarity of every pair of rows, each freed of its mean; shape (B, B)."""
     centred = values_BF - values_BF.mean(1, keepdim=True)
-    unit = centred / (torch.linalg.vector_norm(centred, dim=1, keepdim=True) + TINY)
+    unit: Tensor = centred / (torch.linalg.vector_norm(centred, dim=1, keepdim=True) + TINY)
     return unit @ unit.T

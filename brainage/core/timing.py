@@ -1,15 +1,20 @@
 """Clock and memory. What is inside the clock is said where it is used."""
 
+import gc
 import resource
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 WARMUP_STEPS = 3
 """Steps left out of every median: the first ones allocate memory and choose kernels."""
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -68,3 +73,41 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def memory_above_start(device: torch.device, action: Callable[[], None]) -> int:
+    """Highest memory while ``action`` runs, minus the memory before it, in bytes.
+
+    On an accelerator: what torch has allocated. On a CPU: resident memory of this process, whose
+    high-water mark is first brought down to the present (Linux, ``/proc/self/clear_refs``). Where
+    that cannot be done, the mark of the whole process stands in, minus what it was before; then
+    only memory beyond all earlier use is seen. Use a fresh process on a CPU: an allocator that
+    keeps freed memory hides what reuses it.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        action()
+        synchronize(device)
+        return peak_memory_bytes(device) - before
+    try:
+        _CLEAR_REFS.write_text("5", encoding="ascii")
+    except OSError:
+        before = peak_memory_bytes(device)
+        action()
+        return peak_memory_bytes(device) - before
+    before = _status_bytes("VmRSS")
+    action()
+    return _status_bytes("VmHWM") - before
+
+
+def _status_bytes(key: str) -> int:
+    """A number of ``/proc/self/status``, which are in kB."""
+    (line,) = (
+        line
+        for line in _STATUS.read_text(encoding="ascii").splitlines()
+        if line.startswith(f"{key}:")
+    )
+    return int(line.split()[1]) * 1024

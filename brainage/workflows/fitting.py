@@ -80,16 +80,7 @@ def fit_split(
     except ValueError as error:
         raise CohortError(f"{name}: {error}") from error
     config = _with_leader_fraction(config, cohort, split, name, recorder)
-    chain, objective = build_network(config, task, cohort.input_shape, seed)
-    engine = SingleDeviceEngine(
-        chain,
-        objective,
-        build_optimizers(chain, config.optimizer),
-        device=device_of(config),
-        seed=seed,
-        clip_norm=config.optimizer.clip_norm,
-        config=config.engine,
-    )
+    engine = _engine(config, task, cohort.input_shape, seed)
     trainer = Trainer(
         engine,
         _batches(config, cohort, split.train, seed, training=True),
@@ -112,6 +103,21 @@ def fit_split(
             ensemble = evaluation.ensemble_N.double().numpy()
     return Fit(
         engine.answering_chain, task, result, predicted, float(training_ages.mean()), ensemble
+    )
+
+
+def _engine(
+    config: RunConfig, task: Task, input_shape: tuple[int, ...], seed: int
+) -> SingleDeviceEngine:
+    chain, objective = build_network(config, task, input_shape, seed)
+    return SingleDeviceEngine(
+        chain,
+        objective,
+        build_optimizers(chain, config.optimizer),
+        device=device_of(config),
+        seed=seed,
+        clip_norm=config.optimizer.clip_norm,
+        config=config.engine,
     )
 
 

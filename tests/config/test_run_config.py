@@ -98,7 +98,7 @@ def test_a_name_that_is_no_folder_name_is_refused(name):
             "preprocess.grid.shape_XYZ: expected at least",
         ),
         ({"split": {"folds": 1}}, "split.folds: expected at least 2 or null, got 1"),
-        ({"backbone": {"name": "vgg"}}, "backbone.name: expected 'cnn3d', 'sfcn', 'mlp', got"),
+        ({"backbone": {"name": "vgg16"}}, "backbone.name: expected 'cnn3d', 'sfcn', 'mlp',"),
         ({"backbone": {"channels": [0]}}, "backbone.channels: expected positive numbers"),
     ],
 )

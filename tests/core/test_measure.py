@@ -91,9 +91,9 @@ def test_bytes_of_a_chain_are_those_of_its_parts_together() -> None:
 def test_heads_of_a_block_count() -> None:
     with_heads, plain = (
         build_chain(
-            make_stages(), (3,), INPUT_SHAPE, make_task(), HeadConfig(), ObjectiveConfig(name=name)
+            make_stages(), (3,), INPUT_SHAPE, make_task(), ObjectiveConfig(name=name), heads=heads
         )
-        for name in ("lfnn_l", "bp")
+        for name, heads in (("lfnn_l", HeadConfig(dropout=0.5)), ("bp", HeadConfig()))
     )
     more, fewer = (measure_memory(chain, INPUT_SHAPE, 2)[0] for chain in (with_heads, plain))
     assert more.num_parameters > fewer.num_parameters

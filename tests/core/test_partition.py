@@ -81,9 +81,10 @@ def test_cuts_by_activation_bytes_are_the_best_and_the_same_again() -> None:
 
 def test_cuts_by_seconds_put_the_slow_stage_alone() -> None:
     slow = nn.Sequential(*(nn.Linear(512, 512) for _ in range(12)))
-    stages = [nn.Linear(512, 512), nn.Identity(), slow, nn.Linear(512, 512), nn.Identity()]
+    stages = [nn.Linear(512, 512), nn.Identity(), slow, nn.Identity(), nn.Linear(512, 512)]
     found = resolve_cuts(stages, (512,), 64, BlocksConfig(num_blocks=3, balance="seconds"))
-    assert found.cuts == (2, 3)
+    # Whether the identities go with it or with a neighbour is for the clock's noise to say.
+    assert found.cuts in {(1, 3), (2, 3), (2, 4), (1, 4)}
 
 
 @pytest.mark.parametrize(

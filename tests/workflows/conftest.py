@@ -69,9 +69,9 @@ def predicted(cohort, holdout, tmp_path_factory) -> Predicted:
     seen = []
     original = ModelBundle.predict
 
-    def spy(bundle, volume_XYZ):
+    def spy(bundle, volume_XYZ, answer="last"):
         seen.append(volume_XYZ.copy())
-        return original(bundle, volume_XYZ)
+        return original(bundle, volume_XYZ, answer)
 
     table = source.parent / "predictions" / "table.csv"
     with pytest.MonkeyPatch.context() as patch:

@@ -71,7 +71,8 @@ def test_every_block_s_own_prediction_is_kept_and_the_last_is_the_answer(holdout
     for row in read_table(holdout.folder / "held_out_predictions.csv"):
         assert row["block3_predicted_age"] == row["predicted_age"]
         assert row["block1_predicted_age"] != row["predicted_age"]
-    assert set(holdout.summary.block_mae_years) == {"block 1", "block 2", "block 3"}
+        assert row["block1_predicted_age"] != row["ensemble_predicted_age"]
+    assert set(holdout.summary.block_mae_years) == {"block 1", "block 2", "block 3", "ensemble"}
 
 
 def test_prediction_of_a_training_scan_sees_training_s_tensor(cohort, holdout, predicted):
