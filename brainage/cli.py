@@ -160,6 +160,13 @@ def predict(
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")
     ] = 1,
+    answer: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
+        ),
+    ] = "last",
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -173,11 +180,61 @@ def predict(
       brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
     """
     command = ["brainage", "predict", str(source), "--model", str(model), "--out", str(out)]
+    command += [] if answer == "last" else ["--answer", answer]
     with _reporting(as_json, verbose) as stream, _resumable_by(command, "--resume"):
         from brainage.workflows.predict import predict as run_prediction
 
-        summary = run_prediction(source, model=model, out=out, resume=resume, jobs=jobs)
+        summary = run_prediction(
+            source, model=model, out=out, resume=resume, jobs=jobs, answer=answer
+        )
         return _finish(summary, as_json, stream)
+
+
+benchmark = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Measure, on noise."
+)
+app.add_typer(benchmark, name="benchmark")
+
+
+@benchmark.command()
+def speed(
+    config: Annotated[
+        Path,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Network, sizes and methods: tried as given, then under configs/.",
+        ),
+    ] = Path("speed/single.yaml"),
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one key, e.g. batch_size=1; repeatable."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the rows to this JSON file too.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Compare step time and memory of LFNN-l with back-propagation.
+
+    All methods train the same network on the same noise in one run. Inside the clock: forward,
+    losses, backward and update. Memory is the highest during steps above the network at rest.
+
+    \b
+    Example:
+      brainage benchmark speed --config speed/single.yaml --set blocks.num_blocks=2
+    """
+    with _reporting(as_json, verbose) as stream:
+        from brainage.config.speed import load_speed_config
+
+        settings = load_speed_config(config, overrides or ())
+        from brainage.workflows.benchmark_speed import benchmark_speed
+
+        return _finish(benchmark_speed(settings, out=out, report=_tell), as_json, stream)
 
 
 @contextmanager

@@ -78,8 +78,7 @@ class SingleDeviceEngine:
         self.seed = seed
         self.clip_norm = clip_norm
         if self.config.channels_last:
-            for layout in (torch.channels_last, torch.channels_last_3d):
-                self.chain.to(memory_format=layout)  # type: ignore[call-overload]
+            _use_channels_last(self.chain)
         self.averages: list[AveragedModel] = []
         if self.config.ema_decay is not None:
             rule = get_ema_multi_avg_fn(self.config.ema_decay)  # type: ignore[no-untyped-call]
@@ -275,10 +274,20 @@ class SingleDeviceEngine:
 
     def _placed(self, inputs: Tensor) -> Tensor:
         inputs = inputs.to(self.device, non_blocking=True)
-        layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(inputs.ndim)
+        layout = _CHANNELS_LAST.get(inputs.ndim)
         if self.config.channels_last and layout is not None:
             return inputs.contiguous(memory_format=layout)
         return inputs
+
+
+_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def _use_channels_last(chain: BlockChain) -> None:
+    """Lay out the weights of convolutions with channels innermost."""
+    for parameter in chain.parameters():
+        if (layout := _CHANNELS_LAST.get(parameter.ndim)) is not None:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
 
 
 _NO_LOSS = BlockLoss(None, None, {})

@@ -30,7 +30,8 @@ class _FixedFeedback:
 
     def _linear_map(self, inputs: Tensor) -> Tensor:
         assert isinstance(self, nn.Conv1d | nn.Conv2d | nn.Conv3d)
-        return self._conv_forward(inputs, self.feedback_weight, None)
+        mapped: Tensor = self._conv_forward(inputs, self.feedback_weight, None)
+        return mapped
 
 
 class FixedFeedbackLinear(_FixedFeedback, nn.Linear):

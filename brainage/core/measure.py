@@ -71,12 +71,6 @@ def activation_bytes(stages: Sequence[StageMemory]) -> int:
     return held
 
 
-def checkpointed_bytes(blocks: Sequence[StageMemory]) -> int:
-    """What a chain holds at once when blocks keep their inputs alone and recompute the rest."""
-    boundaries = sum(block.input_bytes for block in blocks)
-    return boundaries + max(block.saved_bytes + block.output_bytes for block in blocks)
-
-
 def block_seconds(stages: Sequence[StageSeconds]) -> float:
     """Forward and backward time of consecutive stages when they are one isolated block."""
     first, *rest = stages

@@ -45,7 +45,7 @@ class TrainSummary:
             f"held-out error: {_years(test['mae_years'])} "
             f"({self._interval()}MAE, uncorrected, n = {test['n']})",
             *(f"{name}: {_years(value)}" for name, value in others.items()),
-            *(f"{name} alone: {_years(value)}" for name, value in self.block_mae_years.items()),
+            *(f"{_answer(name)}: {_years(value)}" for name, value in self.block_mae_years.items()),
             f"scans: {self._parts()}; {self.failed_scans} could not be used",
             f"time: {', '.join(f'{name} {value:.0f} s' for name, value in self.seconds.items())}; "
             f"peak memory {self.peak_memory_bytes / 1e9:.1f} GB",
@@ -102,6 +102,11 @@ class PredictSummary:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return _plain(asdict(self))
+
+
+def _answer(name: str) -> str:
+    """A block answers alone; their ensemble does not."""
+    return "all blocks together" if name == "ensemble" else f"{name} alone"
 
 
 def _years(value: float | None) -> str:

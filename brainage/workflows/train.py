@@ -12,6 +12,7 @@ import torch
 from brainage.bundle.network import build_network, settle_cuts
 from brainage.config.load import config_hash, dump_config, flatten
 from brainage.config.run import RunConfig
+from brainage.core.allocator import keep_freed_memory
 from brainage.core.tasks import fit_task
 from brainage.core.types import Recorder
 from brainage.data.splits import Split, make_folds, make_split, refuse_overlap
@@ -64,6 +65,7 @@ def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> Train
     """
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
+    keep_freed_memory()
     manifest = read_manifest(
         Path(config.data.manifest), config.data.root_folder(), require_ages=True
     )

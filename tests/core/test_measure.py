@@ -11,7 +11,6 @@ from brainage.core.measure import (
     StageSeconds,
     activation_bytes,
     block_seconds,
-    checkpointed_bytes,
     measure_memory,
     measure_seconds,
 )
@@ -78,7 +77,6 @@ def test_a_block_holds_input_savings_boundaries_and_output() -> None:
     assert activation_bytes([first]) == 1 + 1000 + 10
     assert activation_bytes([first, keeps]) == 1 + 1000 + 10 + 2000 + 100
     assert activation_bytes([first, drops]) == 1 + 1000 + 2000 + 100
-    assert checkpointed_bytes([first, keeps]) == 1 + 10 + 2000 + 100
 
 
 def test_bytes_of_a_chain_are_those_of_its_parts_together() -> None:
