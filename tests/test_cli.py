@@ -89,7 +89,7 @@ def test_predict_hands_its_options_to_the_workflow(workflow):
     assert calls == [
         (
             (Path("scans"),),
-            {"model": Path("m"), "out": Path("p.csv"), "resume": True, "jobs": 2},
+            {"model": Path("m"), "out": Path("p.csv"), "resume": True, "jobs": 2, "answer": "last"},
         )
     ]
 

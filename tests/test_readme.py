@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from brainage.config.load import load_config
+from brainage.config.speed import load_speed_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
-RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] != "preprocess"]
-
+SPEED_CONFIGS = [path for path in CONFIGS if path.parts[0] == "speed"]
+RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] not in {"preprocess", "speed"}]
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
@@ -44,6 +45,14 @@ def test_every_configuration_loads_and_says_its_command(path: Path) -> None:
     text = (ROOT / "configs" / path).read_text(encoding="utf-8")
     assert f"command:  brainage train --config {path.as_posix()}" in text
     config = load_config(ROOT / "configs" / path)
+    assert config.name == "-".join(path.with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", SPEED_CONFIGS, ids=str)
+def test_every_comparison_of_speed_loads_and_says_its_command(path: Path) -> None:
+    text = (ROOT / "configs" / path).read_text(encoding="utf-8")
+    assert f"command:  brainage benchmark speed --config {path.as_posix()}" in text
+    config = load_speed_config(ROOT / "configs" / path)
     assert config.name == "-".join(path.with_suffix("").parts)
 
 

@@ -7,7 +7,10 @@ from brainage.backbones.layers import build_norm
 
 
 def build_cnn3d(config: CNN3DConfig, input_shape: tuple[int, ...]) -> list[nn.Module]:
-    """Stages: Conv3d, ReLU, MaxPool3d(2), normalisation.
+    """Stages: Conv3d, MaxPool3d(2), ReLU, normalisation.
+
+    The ReLU stands behind the pooling, where it has an eighth of the voxels to look at; published
+    is the other order, which computes the same values and the same gradients.
 
     Args:
         config: channels, kernel, padding and normalisation.
@@ -22,8 +25,8 @@ def build_cnn3d(config: CNN3DConfig, input_shape: tuple[int, ...]) -> list[nn.Mo
         stages.append(
             nn.Sequential(
                 nn.Conv3d(channels_in, channels, config.kernel_size, padding=padding),
-                nn.ReLU(),
                 nn.MaxPool3d(2),
+                nn.ReLU(),
                 build_norm(config.norm, channels),
             )
         )

@@ -175,8 +175,8 @@ RESNET_BLOCKS: dict[int, tuple[str, tuple[int, ...]]] = {
 class ResNetConfig:
     """Residual networks (He et al. 2016) from MONAI's; every residual block is a stage.
 
-    In front of them the first convolution with its normalisation and ReLU is one stage and, with
-    the ImageNet stem, max-pooling another.
+    In front of them the first convolution with its normalisation and ReLU is one stage and, except
+    in the CIFAR stem, max-pooling another.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
@@ -185,9 +185,10 @@ class ResNetConfig:
     """The family."""
     depth: Literal[18, 50, 101, 152] = 18
     """Number of layers."""
-    stem: Literal["imagenet", "cifar"] = "imagenet"
-    """``imagenet``: 7x7 convolution with stride 2 and max-pooling. ``cifar``: 3x3 convolution with
-    stride 1 and no pooling, for small images."""
+    stem: Literal["imagenet", "volume", "cifar"] = "imagenet"
+    """``imagenet``: 7x7 convolution with stride 2 and max-pooling. ``volume``: the same with stride
+    1, MONAI's choice for volumes. ``cifar``: 3x3 convolution with stride 1 and no pooling, for
+    small images."""
     width: int = 64
     """Channels of the first convolution; deeper ones follow from it."""
     norm: Norm = "batch"
@@ -199,7 +200,7 @@ class ResNetConfig:
     @property
     def num_stages(self) -> int:
         """Stages that can be cut between."""
-        return sum(RESNET_BLOCKS[self.depth][1]) + (2 if self.stem == "imagenet" else 1)
+        return sum(RESNET_BLOCKS[self.depth][1]) + (1 if self.stem == "cifar" else 2)
 
 
 @dataclass(frozen=True, kw_only=True)

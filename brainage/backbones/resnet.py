@@ -24,9 +24,11 @@ def build_resnet(config: ResNetConfig, input_shape: tuple[int, ...]) -> list[nn.
     from monai.networks.nets.resnet import ResNet  # noqa: PLC0415
 
     kind, layers = RESNET_BLOCKS[config.depth]
-    stem: dict[str, Any] = {"conv1_t_size": 7, "conv1_t_stride": 2}
-    if config.stem == "cifar":
-        stem = {"conv1_t_size": 3, "conv1_t_stride": 1, "no_max_pool": True}
+    stem: dict[str, Any] = {
+        "conv1_t_size": 3 if config.stem == "cifar" else 7,
+        "conv1_t_stride": 2 if config.stem == "imagenet" else 1,
+        "no_max_pool": config.stem == "cifar",
+    }
     network = ResNet(
         kind,
         list(layers),
@@ -40,7 +42,7 @@ def build_resnet(config: ResNetConfig, input_shape: tuple[int, ...]) -> list[nn.
     # MONAI's own argument for it leaves the residual blocks with batch normalisation.
     replace_batch_norms(network, config.norm)
     stages: list[nn.Module] = [nn.Sequential(network.conv1, network.bn1, nn.ReLU())]
-    if config.stem == "imagenet":
+    if config.stem != "cifar":
         stages.append(network.maxpool)
     for level in (network.layer1, network.layer2, network.layer3, network.layer4):
         stages += list(level)

@@ -41,6 +41,9 @@ class SpeedConfig:
     keeps block boundaries and recomputes the rest."""
     rounds: int = 15
     """Timed steps of each method."""
+    keep_freed_memory: bool = True
+    """Keep freed memory in the process on a CPU, as training does. Turn it off for networks whose
+    activations, of all methods together, do not fit into memory."""
     num_threads: int | None = None
     """Threads of the CPU's kernels; null leaves the number to torch."""
     device: str = "auto"

@@ -44,8 +44,8 @@ class BlocksConfig:
     """Stages before each cut, e.g. ``[1, 2]``: blocks of stage 0, stage 1, the rest. Without
     cuts, ``balance`` decides."""
     balance: Literal["stages", "activation_bytes", "seconds"] = "stages"
-    """What blocks share evenly: the number of stages, or the measured memory of their
-    activations, or their measured time. The cuts found are kept with the run."""
+    """What blocks share evenly: the number of stages, or the measured bytes of their activations
+    with their gradients, or their measured time. The cuts found are kept with the run."""
 
     def __post_init__(self) -> None:
         require(self.num_blocks >= 1, "num_blocks", "at least 1", self.num_blocks)

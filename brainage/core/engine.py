@@ -284,10 +284,20 @@ _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def _use_channels_last(chain: BlockChain) -> None:
-    """Lay out the weights of convolutions with channels innermost."""
+    """Lay out the weights of convolutions with channels innermost.
+
+    A first convolution of one channel is in both layouts at once; strides that say which make its
+    output, and so all that follows, come in the wanted one.
+    """
     for parameter in chain.parameters():
         if (layout := _CHANNELS_LAST.get(parameter.ndim)) is not None:
-            parameter.data = parameter.data.contiguous(memory_format=layout)
+            innermost = torch.empty(
+                parameter.shape,
+                dtype=parameter.dtype,
+                device=parameter.device,
+                memory_format=layout,
+            )
+            parameter.data = innermost.copy_(parameter.data)
 
 
 _NO_LOSS = BlockLoss(None, None, {})

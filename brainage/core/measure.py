@@ -25,6 +25,8 @@ Precision = Literal["float32", "bfloat16"]
 
 TIMED_REPEATS = 5
 """Repeats of which the median is taken."""
+GRADIENT_BYTES = 4
+"""Of one parameter; gradients are float32 whatever precision the forward pass has."""
 WARMUP_REPEATS = 2
 """Repeats before those: the first ones allocate memory and choose kernels."""
 
@@ -69,6 +71,12 @@ def activation_bytes(stages: Sequence[StageMemory]) -> int:
         if before.output_is_saved or after.input_is_saved:
             held += before.output_bytes
     return held
+
+
+def block_bytes(stages: Sequence[StageMemory]) -> int:
+    """What consecutive stages need at most when they are one block: activations and gradients."""
+    parameters = sum(stage.num_parameters for stage in stages)
+    return activation_bytes(stages) + GRADIENT_BYTES * parameters
 
 
 def block_seconds(stages: Sequence[StageSeconds]) -> float:

@@ -28,6 +28,7 @@ class LeaderFollowerLoss(NamedTuple):
     leader: Tensor
     follower: Tensor
     leadership: Leadership
+    everyone_leads: bool = False
 
 
 def follower_distance(
@@ -65,6 +66,7 @@ def leader_follower_loss(
     *,
     leader_fraction: float | None = None,
     history: LossHistory | None = None,
+    losses_BW: Tensor | None = None,
 ) -> LeaderFollowerLoss:
     """Losses of one block's workers.
 
@@ -75,6 +77,7 @@ def leader_follower_loss(
         config: leader fraction, selection and distance.
         leader_fraction: delta of this moment; the configuration's when left out.
         history: memory of the workers' losses, for selection by epoch or running mean.
+        losses_BW: the workers' prediction losses, where they are known already.
 
     Returns:
         The leaders' mean prediction loss; the followers' mean distance from the best leader's
@@ -82,15 +85,14 @@ def leader_follower_loss(
     Source: supplement, "LFNN-l": leader loss L^delta, follower loss L^(1-delta).
     """
     fraction = config.leader_fraction if leader_fraction is None else leader_fraction
-    losses_BW = task.prediction_loss(
-        workers_BWC, targets_B[:, None].expand(workers_BWC.shape[:2]).contiguous()
-    )
+    if losses_BW is None:
+        losses_BW = task.prediction_loss(workers_BWC, targets_B[:, None])
     leadership = select_leaders(losses_BW, fraction, config.selection, history)
     num_workers = losses_BW.shape[1]
     num_leaders = count_leaders(num_workers, fraction)
     if num_leaders == num_workers:
         leader = losses_BW.mean()
-        return LeaderFollowerLoss(leader, torch.zeros_like(leader), leadership)
+        return LeaderFollowerLoss(leader, leader.new_zeros(()), leadership, everyone_leads=True)
     leader = _masked_mean(losses_BW, leadership.leaders_BW, num_leaders)
     index_B11 = leadership.best_B[:, None, None].expand(-1, 1, workers_BWC.shape[2])
     best_B1C = workers_BWC.gather(1, index_B11).detach()
@@ -181,6 +183,7 @@ class Objective:
         probes: list[Tensor] = []
         shared: list[Tensor] = []
         leaders_BW = None
+        losses_BW, losses_B = self._prediction_losses(outputs, targets_B)
         if outputs.workers_BWC is not None:
             local = leader_follower_loss(
                 outputs.workers_BWC,
@@ -189,19 +192,19 @@ class Objective:
                 self.config,
                 leader_fraction=self.leader_fraction(progress),
                 history=history,
+                losses_BW=losses_BW,
             )
             parts["leader_loss"], parts["follower_loss"] = local.leader, local.follower
-            own.append(self.config.leader_weight * local.leader)
-            own.append(self.follower_weight(progress) * local.follower)
+            own.append(_weighted(self.config.leader_weight, local.leader))
+            if not local.everyone_leads:
+                own.append(_weighted(self.follower_weight(progress), local.follower))
             if not self.config.followers_share_global:
                 leaders_BW = local.leadership.leaders_BW
-        if outputs.prediction_BC is not None:
-            loss = self.task.prediction_loss(outputs.prediction_BC, targets_B).mean()
+        if losses_B is not None:
+            loss = losses_B.mean()
             parts["output_loss"] = loss
             scope, weight = self._output_scope(block)
-            {"own": own, "probe": probes, "shared": shared}[scope].append(
-                loss if weight == 1 else weight * loss
-            )
+            {"own": own, "probe": probes, "shared": shared}[scope].append(_weighted(weight, loss))
         if outputs.similarity_BF is not None:
             own = self._with_similarity(own, outputs.similarity_BF, targets_B, parts)
         own += probes
@@ -209,6 +212,24 @@ class Objective:
         if total is not None:
             parts["loss"] = total
         return BlockLoss(_total(own), _total(shared), parts, leaders_BW)
+
+    def _prediction_losses(
+        self, outputs: BlockOutputs, targets_B: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Losses (B, W) of the workers and (B,) of the output head, those that the block has.
+
+        Both at once: in a small network the number of operations is what a loss costs.
+        """
+        workers_BWC, prediction_BC = outputs.workers_BWC, outputs.prediction_BC
+        targets_B1 = targets_B[:, None]
+        if prediction_BC is None or workers_BWC is None:
+            return (
+                None if workers_BWC is None else self.task.prediction_loss(workers_BWC, targets_B1),
+                None if prediction_BC is None else self.task.prediction_loss(prediction_BC, targets_B),
+            )
+        together = torch.cat([workers_BWC, prediction_BC[:, None]], dim=1)
+        losses = self.task.prediction_loss(together, targets_B1)
+        return losses[:, :-1], losses[:, -1]
 
     def _with_similarity(
         self,
@@ -236,6 +257,11 @@ class Objective:
         if self.rule.isolated:
             return "own", 1.0
         return "shared", self.config.deep_supervision_weight if is_hidden else 1.0
+
+
+def _weighted(weight: float, loss: Tensor) -> Tensor:
+    """The loss times its weight; one of weight one stays bit for bit what it is."""
+    return loss if weight == 1 else weight * loss
 
 
 def _total(terms: Sequence[Tensor]) -> Tensor | None:

@@ -10,7 +10,7 @@ from torch import nn
 from brainage.core.config import BlocksConfig
 from brainage.core.measure import (
     Precision,
-    activation_bytes,
+    block_bytes,
     block_seconds,
     measure_memory,
     measure_seconds,
@@ -54,9 +54,10 @@ def resolve_cuts(
 ) -> BlocksConfig:
     """The same configuration with the cuts that its ``balance`` asks for.
 
-    ``activation_bytes`` gives the same cuts every time. ``seconds`` runs a clock, so that another
-    measurement may cut elsewhere: keep what is returned. A configuration with cuts of its own, or
-    one that shares stages by number, comes back as it is.
+    ``activation_bytes``, with the gradients of a block's parameters, gives the same cuts every
+    time. ``seconds`` runs a clock, so that another measurement may cut elsewhere: keep what is
+    returned. A configuration with cuts of its own, or one that shares stages by number, comes back
+    as it is.
 
     Args:
         stages: the backbone, in order; moved to the device.
@@ -75,9 +76,7 @@ def resolve_cuts(
     _check_enough_stages(len(stages), config.num_blocks)
     if config.balance == "activation_bytes":
         memory = measure_memory(stages, input_shape, batch_size, device=device, precision=precision)
-        cuts = balanced_cuts(
-            len(stages), config.num_blocks, lambda a, b: activation_bytes(memory[a:b])
-        )
+        cuts = balanced_cuts(len(stages), config.num_blocks, lambda a, b: block_bytes(memory[a:b]))
     else:
         times = measure_seconds(stages, input_shape, batch_size, device=device, precision=precision)
         cuts = balanced_cuts(len(stages), config.num_blocks, lambda a, b: block_seconds(times[a:b]))

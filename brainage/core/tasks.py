@@ -28,7 +28,10 @@ class Task(Protocol):
         """Whether targets are class indices rather than ages."""
 
     def prediction_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Loss of every prediction, unreduced: (..., C) and (...) to (...)."""
+        """Loss of every prediction, unreduced: (..., C) and (...) to (...).
+
+        Targets may have axes of one where outputs have more, as all workers of a sample do.
+        """
 
     def log_probability(self, outputs: Tensor) -> Tensor | None:
         """Log-probabilities (..., C), or None where outputs are not a distribution."""
@@ -142,7 +145,8 @@ class ClassificationTask:
     def prediction_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy."""
         log_probability: Tensor = F.log_softmax(outputs, dim=-1)
-        return -log_probability.gather(-1, targets[..., None]).squeeze(-1)
+        index = targets.expand(outputs.shape[:-1])[..., None]
+        return -log_probability.gather(-1, index).squeeze(-1)
 
     def log_probability(self, outputs: Tensor) -> Tensor:
         """Log-probabilities of the classes."""

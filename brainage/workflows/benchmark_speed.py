@@ -86,7 +86,7 @@ def benchmark_speed(
         cases = _cases(config)
     except (ValueError, RuntimeError) as error:
         raise ConfigError(str(error).splitlines()[0]) from error
-    if cases[0].device == "cpu":
+    if config.keep_freed_memory and cases[0].device == "cpu":
         keep_freed_memory()
     rows = measure_speed(cases, rounds=config.rounds, report=report)
     summary = SpeedSummary(config.name, cases[0].stage_counts, tuple(rows))

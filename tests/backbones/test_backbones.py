@@ -45,6 +45,7 @@ CASES: list[tuple[BackboneConfig, tuple[int, ...]]] = [
     (VGGConfig(variant="vgg19", width=1 / 16, norm="group"), (1, 32, 32)),
     (ResNetConfig(width=4, stem="cifar"), (3, 12, 12)),
     (ResNetConfig(width=4, norm="group"), (1, 33, 36, 33)),
+    (ResNetConfig(width=4, norm="group", stem="volume"), (1, 16, 18, 16)),
     (ResNetConfig(depth=50, width=4, norm="group"), (3, 36, 36)),
     (DenseNetConfig(layers=(2, 2), growth=4, width=8), (3, 32, 32)),
     (DenseNetConfig(layers=(2, 2), growth=4, width=8, norm="group"), (1, 24, 24, 24)),
@@ -194,6 +195,21 @@ def test_inputs_that_do_not_fit_are_refused(
 def test_an_input_too_small_for_the_network_is_refused_with_its_block() -> None:
     with pytest.raises(ValueError, match="block 4 cannot take an input of shape"):
         make_engine(CNN3DConfig(), (1, 48, 56, 48), "lfnn_l", num_blocks=4)
+
+
+def test_pooling_before_the_relu_is_the_published_order_to_the_last_bit() -> None:
+    config = CNN3DConfig(channels=(4, 8), kernel_size=3, padding="same")
+    ours = nn.Sequential(*build_stages(config, (1, 10, 12, 10), seed=0))
+    published = nn.Sequential(
+        *[nn.Sequential(conv, nn.ReLU(), pool, norm) for conv, pool, _, norm in copy.deepcopy(ours)]
+    )
+    inputs = torch.randn(2, 1, 10, 12, 10, generator=torch.Generator().manual_seed(0))
+    features = [network(inputs) for network in (ours, published)]
+    assert torch.equal(*features)
+    for each in features:
+        each.square().sum().backward()
+    pairs = zip(ours.parameters(), published.parameters(), strict=True)
+    assert all(torch.equal(a.grad, b.grad) for a, b in pairs)
 
 
 def test_the_published_kernel_fits_the_published_grid() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from brainage.core.config import BlocksConfig
-from brainage.core.measure import activation_bytes, measure_memory
+from brainage.core.measure import block_bytes, measure_memory
 from brainage.core.partition import balanced_cuts, resolve_cuts, stage_counts
 
 
@@ -70,7 +70,7 @@ def test_cuts_by_activation_bytes_are_the_best_and_the_same_again() -> None:
     memory = measure_memory(stages, (2, 64, 64), 2)
 
     def largest(cuts: tuple[int, ...]) -> int:
-        return max(activation_bytes(memory[a:b]) for a, b in pairwise((0, *cuts, 6)))
+        return max(block_bytes(memory[a:b]) for a, b in pairwise((0, *cuts, 6)))
 
     assert found.cuts is not None
     assert largest(found.cuts) == min(largest(cuts) for cuts in combinations(range(1, 6), 2))
