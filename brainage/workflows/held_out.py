@@ -160,7 +160,7 @@ def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit])
                 "index": np.array(split.test, dtype=np.float64),
                 "fold": np.full(size, float(fold)),
                 "mean": np.full(size, fit.training_mean_age_years),
-                "ridge": _kernel_ridge(cohort, split),
+                "ridge": kernel_ridge_of_split(cohort, split),
                 **answers,
             }
         )
@@ -184,8 +184,11 @@ def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit])
     )
 
 
-def _kernel_ridge(cohort: Cohort, split: Split) -> npt.NDArray[np.float64]:
-    """Kernel ridge gets the validation scans too, since it needs none to stop."""
+def kernel_ridge_of_split(cohort: Cohort, split: Split) -> npt.NDArray[np.float64]:
+    """Kernel ridge's ages of the test scans, in years.
+
+    It gets the validation scans too, since it needs none to stop.
+    """
     known = [*split.train, *split.validation]
     predicted = kernel_ridge_ages(
         cohort.volumes[known],
