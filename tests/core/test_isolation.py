@@ -1,7 +1,5 @@
 """In LFNN-l no gradient crosses a block boundary; and the tests that say so can fail."""
 
-import inspect
-
 import pytest
 import torch
 
@@ -10,6 +8,7 @@ from brainage.core.config import ObjectiveConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.training_config import OptimizerConfig
 from tests.core.helpers import make_ages, make_engine, weights
+from tests.core.mutants import mutant
 
 STEPS = 3
 CONFIG = ObjectiveConfig(name="lfnn_l", leader_fraction=0.5)
@@ -40,13 +39,9 @@ def leaks(objective: ObjectiveConfig, engine_class: type[SingleDeviceEngine]) ->
     return any(not torch.equal(results[0][name], results[1][name]) for name in results[0])
 
 
-def mutant(old: str, new: str) -> type[SingleDeviceEngine]:
+def broken_engine(old: str, new: str) -> type[SingleDeviceEngine]:
     """The engine with one piece of its source replaced."""
-    source = inspect.getsource(engine_module)
-    assert source.count(old) == 1, old
-    namespace: dict[str, object] = {"__name__": "brainage.core.engine_mutant"}
-    exec(compile(source.replace(old, new), "mutant", "exec"), namespace)
-    return namespace["SingleDeviceEngine"]  # type: ignore[return-value]
+    return mutant(engine_module, old, new)["SingleDeviceEngine"]  # type: ignore[no-any-return]
 
 
 def test_later_blocks_do_not_influence_earlier_ones() -> None:
@@ -60,12 +55,12 @@ def test_other_rules_do_cross_blocks(name: str) -> None:
 
 def test_without_the_detach_autograd_objects() -> None:
     with pytest.raises(RuntimeError, match=r"backward through the graph a second time|inplace"):
-        leaks(CONFIG, mutant("return features.detach()", "return features"))
+        leaks(CONFIG, broken_engine("return features.detach()", "return features"))
 
 
 def test_a_leak_that_autograd_tolerates_is_found() -> None:
     """All blocks on one graph, differentiated at once: the released code's way of training."""
-    joint = mutant('self.objective.rule.scope == "network"', "True")
+    joint = broken_engine('self.objective.rule.scope == "network"', "True")
     joint_with_sum = type("Joint", (joint,), {"_network_step": _joint_step_over_own_losses})
     assert leaks(CONFIG, joint_with_sum)
 
