@@ -233,8 +233,10 @@ def _address(tensor: Tensor) -> int:
 
 def _remember_in(saved: list[Tensor]) -> Callable[[Tensor], Tensor]:
     def pack(tensor: Tensor) -> Tensor:
-        saved.append(tensor)
-        return tensor
+        # Without its graph, which holds what is returned here: a circle that nobody would free.
+        kept = tensor.detach()
+        saved.append(kept)
+        return kept
 
     return pack
 

@@ -1,5 +1,7 @@
 """Bytes against what is known by hand, seconds against what is slow, and no trace left."""
 
+import gc
+
 import pytest
 import torch
 from torch import nn
@@ -134,3 +136,11 @@ def test_a_stage_without_anything_to_differentiate_has_no_backward_pass() -> Non
 def test_only_a_block_s_first_stage_is_spared_the_input_s_gradient() -> None:
     stages = [StageSeconds(1, 20, 10), StageSeconds(2, 200, 100)]
     assert block_seconds(stages) == 1 + 10 + 2 + 200
+
+
+def test_measuring_keeps_no_activation() -> None:
+    gc.collect()
+    stages = [nn.Sequential(nn.Linear(4096, 4096), nn.Tanh()) for _ in range(2)]
+    measure_memory(stages, (4096,), 256)
+    kept = [t for t in gc.get_objects() if type(t) is torch.Tensor and t.shape == (256, 4096)]
+    assert kept == []
