@@ -11,6 +11,7 @@ Command::
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -90,21 +91,27 @@ def main_panel() -> dict[str, Variant]:
 
 
 def alignment_panel() -> dict[str, Variant]:
-    """Leader fraction x selection x follower distance: which alignment is stable."""
+    """Leader fraction x selection x follower distance: which alignment is stable.
+
+    Selection by the memory of losses is tried at one fraction, of probabilities and of logits.
+    """
     panel = {"bp": Variant(ObjectiveConfig(name="bp"), _heads())}
+    by_moment = itertools.product(
+        ("mse_probability", "kl", "mse_logit"), ("sample", "batch"), (10, 30, 60)
+    )
+    by_memory = itertools.product(("mse_probability", "mse_logit"), ("epoch", "running"), (30,))
+    settings = [*by_moment, *by_memory]
     for readout in ("block", "units"):
         before = readout == "units"
         panel[f"{readout} 100%"] = _lfnn_l(readout, before_relu=before)
-        for distance in ("mse_probability", "kl", "mse_logit"):
-            for selection in ("sample", "batch", "epoch", "running"):
-                for percent in (10, 30, 60):
-                    panel[f"{readout} {distance} {selection} {percent}%"] = _lfnn_l(
-                        readout,
-                        before_relu=before,
-                        leader_fraction=percent / 100,
-                        selection=selection,
-                        follower_distance=distance,
-                    )
+        for distance, selection, percent in settings:
+            panel[f"{readout} {distance} {selection} {percent}%"] = _lfnn_l(
+                readout,
+                before_relu=before,
+                leader_fraction=percent / 100,
+                selection=selection,
+                follower_distance=distance,
+            )
     return panel
 
 
