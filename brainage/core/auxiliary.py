@@ -109,22 +109,31 @@ def _adapter(shape: tuple[int, ...], wanted: tuple[int, ...]) -> nn.Module:
 
 
 def _with_fresh_weights(stage: nn.Module) -> nn.Module:
-    """A copy of the stage whose layers drew new initial weights."""
+    """A copy of the stage whose layers drew new initial weights.
+
+    Position embeddings and the like, which no layer resets, are drawn from a normal distribution
+    with their own mean and standard deviation; what is constant stays so.
+    """
     fresh = copy.deepcopy(stage)
     for module in fresh.modules():
         reset = getattr(module, "reset_parameters", None)
         if callable(reset):
             reset()
+            continue
+        for parameter in module.parameters(recurse=False):
+            with torch.no_grad():
+                spread, mean = torch.std_mean(parameter, correction=0)
+                parameter.normal_(float(mean), float(spread))
     return fresh
 
 
 def output_shape(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of the module's output for one input, without leaving a trace in its statistics.
+    """Shape of the module's output for one input, without leaving a trace in the module.
 
     Raises:
         RuntimeError: if the input does not fit.
     """
-    training = module.training
+    modes = {each: each.training for each in module.modules()}
     parameter = next(itertools.chain(module.parameters(), module.buffers()), None)
     example = torch.zeros(1, *input_shape)
     if parameter is not None and parameter.is_floating_point():
@@ -134,5 +143,6 @@ def output_shape(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, 
         with torch.no_grad():
             output: Tensor = module(example)
     finally:
-        module.train(training)
+        for each, training in modes.items():
+            each.training = training
     return tuple(output.shape[1:])

@@ -1,19 +1,16 @@
-"""Partition, learning rate, heads, seeds and clock."""
+"""Partition, learning rate, seeds and clock."""
 
 from itertools import pairwise
 
 import pytest
-import torch
 
-from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig
-from brainage.core.heads import BlockWorkers, GroupWorkers, PooledFeatures
+from brainage.core.config import BlocksConfig
 from brainage.core.metrics import check_metric_name
 from brainage.core.optim import learning_rate_at
 from brainage.core.partition import stage_counts
 from brainage.core.random import derive_seed
 from brainage.core.timing import summarise_steps
 from brainage.core.training_config import ScheduleConfig
-from tests.core.helpers import make_engine
 
 
 @pytest.mark.parametrize(
@@ -52,44 +49,6 @@ def test_learning_rate_warms_up_then_falls_to_its_end() -> None:
     assert max(rates) == pytest.approx(0.5)
     assert rates[-1] == pytest.approx(0.005)
     assert all(a >= b for a, b in pairwise(rates[10:]))
-
-
-def test_block_workers_read_all_features_and_group_workers_their_share() -> None:
-    pooled = torch.randn(2, 6, 4)
-    altered = pooled.clone()
-    altered[:, 0] += 1.0
-    config = HeadConfig(num_lf_workers=3)
-    for workers, touched in (
-        (BlockWorkers(6 * 4, 2, config, [0.0, 0.0]), [True] * 3),
-        (GroupWorkers(6, 4, 2, config, [0.0, 0.0]), [True, False, False]),
-    ):
-        changed = (workers(pooled) != workers(altered)).flatten(2).any(-1).any(0)
-        assert workers(pooled).shape == (2, 3, 2)
-        assert changed.tolist() == touched
-
-
-def test_group_workers_that_cannot_share_evenly_are_refused() -> None:
-    with pytest.raises(ValueError, match="do not divide"):
-        GroupWorkers(6, 1, 2, HeadConfig(num_lf_workers=4), [0.0, 0.0])
-
-
-@pytest.mark.parametrize(
-    ("shape", "positions"), [((7,), 1), ((7, 3, 9, 4), 3 * 4 * 4), ((2, 10), 4), ((2, 5, 5), 16)]
-)
-def test_pooling_keeps_at_most_the_asked_positions(shape: tuple[int, ...], positions: int) -> None:
-    pool = PooledFeatures(shape, 4)
-    assert pool.num_positions == positions
-    assert pool(torch.randn(3, *shape)).shape == (3, shape[0], positions)
-
-
-def test_extra_parameters_of_the_method_are_counted() -> None:
-    chain = make_engine(ObjectiveConfig(leader_fraction=0.5)).chain
-    counts = chain.parameter_counts()
-    assert sum(counts.values()) == sum(p.numel() for p in chain.parameters())
-    assert counts["workers"] == 3 * 4 * (8 * 9 + 9)
-    plain = make_engine(ObjectiveConfig(name="bp")).chain.parameter_counts()
-    assert plain["workers"] == plain["hidden_outputs"] == 0
-    assert plain["body"] == counts["body"]
 
 
 def test_seeds_differ_by_every_part() -> None:
