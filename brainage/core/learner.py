@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from brainage.core.batches import TensorBatches
 from brainage.core.build import build_chain
+from brainage.core.compatibility import refuse_conflicts
 from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig, TaskConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
@@ -47,7 +48,8 @@ class Learner:
         seed: of the heads' initial weights, the order of samples, and dropout.
 
     Raises:
-        ValueError: if the network cannot be cut so, or the heads do not fit it.
+        ValueError: if the settings do not go together; from ``fit``, if the network cannot be cut
+            so, or the heads do not fit it.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Learner:
         self.device = choose_device(device)
         self.seed = seed
         self._engine: SingleDeviceEngine | None = None
+        refuse_conflicts(task, self.objective_config, self.heads, self.engine_config)
 
     @property
     def engine(self) -> SingleDeviceEngine:

@@ -225,7 +225,9 @@ class Objective:
         if prediction_BC is None or workers_BWC is None:
             return (
                 None if workers_BWC is None else self.task.prediction_loss(workers_BWC, targets_B1),
-                None if prediction_BC is None else self.task.prediction_loss(prediction_BC, targets_B),
+                None
+                if prediction_BC is None
+                else self.task.prediction_loss(prediction_BC, targets_B),
             )
         together = torch.cat([workers_BWC, prediction_BC[:, None]], dim=1)
         losses = self.task.prediction_loss(together, targets_B1)
