@@ -13,7 +13,7 @@ from pathlib import Path
 from brainage.errors import BrainageError, ScanError
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
-from brainage.preprocess.worker import PreprocessOutcome, preprocess_one, work
+from brainage.preprocess.worker import PreprocessOutcome, ScanTask, preprocess_one, work
 from brainage.scans.nifti import read_scan_bytes
 
 _SECONDS_TO_END = 5.0
@@ -28,6 +28,7 @@ def preprocess_scans(
     *,
     jobs: int = 1,
     on_outcome: OnOutcome | None = None,
+    task: ScanTask = preprocess_one,
 ) -> list[PreprocessOutcome]:
     """Fill the cache with every scan that can be used and say what became of each.
 
@@ -42,6 +43,7 @@ def preprocess_scans(
         jobs: processes. With one, the scans are done in this process with its torch threads;
             with more, each process has its share of the cores.
         on_outcome: called in this process as each scan is finished, in the order of finishing.
+        task: what is done with each scan; it has to fill the cache and may do more.
     Returns:
         Outcomes in the order of ``paths``.
     Raises:
@@ -61,31 +63,31 @@ def preprocess_scans(
 
     if jobs == 1:
         for index, path in enumerate(paths):
-            finished(index, preprocess_one(path, config, cache))
+            finished(index, task(path, config, cache))
     else:
         # Starting processes takes seconds: what is cached is settled here.
         missing = []
         for index, path in enumerate(paths):
-            outcome = _if_cached(path, config, cache)
+            outcome = _if_cached(path, config, cache, task)
             if outcome is None:
                 missing.append((index, path))
             else:
                 finished(index, outcome)
-        _in_processes(missing, config, cache_folder, min(jobs, len(missing)), finished)
+        _in_processes(missing, config, cache_folder, min(jobs, len(missing)), finished, task=task)
     return [outcomes[index] for index in range(len(paths))]
 
 
 def _if_cached(
-    path: Path, config: PreprocessConfig, cache: PreprocessCache
+    path: Path, config: PreprocessConfig, cache: PreprocessCache, task: ScanTask
 ) -> PreprocessOutcome | None:
     """The outcome when there is nothing to compute: cached, or not readable."""
     try:
         _, sha256 = read_scan_bytes(path)
     except ScanError:
-        return preprocess_one(path, config, cache)
+        return task(path, config, cache)
     if not cache.path(cache.key(sha256)).exists():
         return None
-    return preprocess_one(path, config, cache)
+    return task(path, config, cache)
 
 
 @dataclass
@@ -105,6 +107,8 @@ def _in_processes(
     cache_folder: Path,
     jobs: int,
     finished: Callable[[int, PreprocessOutcome], None],
+    *,
+    task: ScanTask,
 ) -> None:
     """Hand scans to processes one at a time; a process that dies costs the scan it had.
 
@@ -116,7 +120,7 @@ def _in_processes(
     try:
         while waiting or busy:
             while waiting and len(busy) < jobs:
-                worker = _start(config, cache_folder, num_threads)
+                worker = _start(config, cache_folder, num_threads, task)
                 busy.append(worker)
                 if not _assign(worker, waiting):
                     waiting.popleft()  # It died before its first scan: `_receive` reports that.
@@ -131,12 +135,14 @@ def _in_processes(
         _end(busy)
 
 
-def _start(config: PreprocessConfig, cache_folder: Path, num_threads: int) -> _Worker:
+def _start(
+    config: PreprocessConfig, cache_folder: Path, num_threads: int, task: ScanTask
+) -> _Worker:
     """A fresh process: forking one that has used torch's or ITK's threads can hang."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=work, args=(theirs, config, cache_folder, num_threads), daemon=True
+        target=work, args=(theirs, config, cache_folder, num_threads, task), daemon=True
     )
     process.start()
     # Only the process holds its end now, so its death shows as the end of the stream.

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -42,6 +43,10 @@ class PreprocessOutcome:
     ) -> "PreprocessOutcome":
         """The row of a scan that cannot be used."""
         return cls(path, key, "failed", stage, reason, False, seconds, {})
+
+
+# What is done with one scan; sent to other processes, so it has to be picklable.
+ScanTask = Callable[[Path, PreprocessConfig, PreprocessCache], PreprocessOutcome]
 
 
 def preprocess_one(
@@ -89,7 +94,11 @@ def preprocess_with_cache(
 
 
 def work(
-    connection: Connection, config: PreprocessConfig, cache_folder: Path, num_threads: int
+    connection: Connection,
+    config: PreprocessConfig,
+    cache_folder: Path,
+    num_threads: int,
+    task: ScanTask = preprocess_one,
 ) -> None:
     """Body of a worker process: receive paths, send outcomes, until the other side hangs up."""
     # Ctrl-C reaches the whole process group; the parent decides. Its SIGTERM unwinds this
@@ -107,7 +116,7 @@ def work(
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return
         try:
-            connection.send(preprocess_one(path, config, cache))
+            connection.send(task(path, config, cache))
         except BrainageError as error:
             connection.send(error)
 
