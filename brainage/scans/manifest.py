@@ -7,17 +7,28 @@ import csv
 import difflib
 import logging
 import os
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from brainage.errors import ManifestError
-from brainage.scans.ages import Age, parse_age
-from brainage.scans.table import Row, Table, read_table, refuse_problems
+from brainage.scans.located import is_there
+from brainage.scans.manifest_rows import RowReader
+from brainage.scans.record import Manifest, ScanRecord, entity, run_of
+from brainage.scans.table import Table, read_table, refuse_problems
 
-COLUMNS = ("scan", "subject", "session", "age_years", "sex", "site", "sha256")
+__all__ = [
+    "COLUMNS",
+    "Manifest",
+    "ScanRecord",
+    "entity",
+    "read_manifest",
+    "run_of",
+    "write_manifest",
+]
+
+COLUMNS = ("scan", "subject", "session", "run", "age_years", "sex", "site", "sha256")
+"""``run`` is only written where a session has several scans."""
 
 _OTHER_NAMES = {
     "age": "age_years",
@@ -27,45 +38,7 @@ _OTHER_NAMES = {
     "filename": "scan",
     "gender": "sex",
 }
-_MISSING = frozenset({"", "n/a"})
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ScanRecord:
-    """One scan and what is known about the person in it."""
-
-    scan: Path
-    """Absolute path of the scan; the file need not exist."""
-    subject: str
-    """Who was scanned; all scans of one subject stay in one part of every split."""
-    session: str | None = None
-    age_years: float | None = None
-    """Age at the scan."""
-    sex: str | None = None
-    site: str | None = None
-    sha256: str | None = None
-    """Of the scan file's bytes, lower-case hexadecimal."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Scans in the order of their source."""
-
-    records: tuple[ScanRecord, ...]
-    source: Path
-    """The table, folder or file that the records were read from."""
-
-
-def entity(path: PurePosixPath, key: str) -> str | None:
-    """A BIDS entity of a path, e.g. ``sub-01`` for the key "sub"; the file name comes first."""
-    for part in reversed(path.parts):
-        match = re.match(rf"(?:.*_)?({key}-[^_.]+)", part)
-        if match:
-            return match[1]
-    return None
 
 
 def read_manifest(path: Path, root: Path | None = None, *, require_ages: bool) -> Manifest:
@@ -85,7 +58,7 @@ def read_manifest(path: Path, root: Path | None = None, *, require_ages: bool) -
     """
     table = read_table(path)
     _check_columns(path, table, require_ages)
-    reader = _RowReader(path.parent if root is None else root, require_ages)
+    reader = RowReader(path.parent if root is None else root, require_ages)
     records, problems = [], list(table.problems)
     for row in table.rows:
         try:
@@ -95,7 +68,7 @@ def read_manifest(path: Path, root: Path | None = None, *, require_ages: bool) -
     refuse_problems(path, problems)
     if not records:
         raise ManifestError(f"{path}: expected one row per scan, got only a header")
-    if not any(os.path.exists(record.scan) for record in records):  # noqa: PTH110 - never raises
+    if not any(is_there(record.scan) for record in records):
         raise ManifestError(
             f"{path}: none of its {len(records)} scans exists; looked for {records[0].scan} "
             "and so on; set the folder that the column scan starts from"
@@ -110,13 +83,18 @@ def write_manifest(records: Iterable[ScanRecord], path: Path, root: Path) -> Non
 
     The file appears at once or not at all.
     """
+    records = list(records)
+    columns = [name for name in COLUMNS if name != "run" or any(r.run for r in records)]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for record in records:
-            writer.writerow([_cell(record, column, root.resolve()) for column in COLUMNS])
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            for record in records:
+                writer.writerow([_cell(record, column, root.resolve()) for column in columns])
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _cell(record: ScanRecord, column: str, root: Path) -> str:
@@ -145,89 +123,3 @@ def _check_columns(path: Path, table: Table, require_ages: bool) -> None:
             got = ", ".join(table.columns)
             problems.append(f"the column {' and '.join(missing)} is missing; got {got}")
     refuse_problems(path, problems)
-
-
-class _RowReader:
-    """Turns rows into records and remembers what must not come twice."""
-
-    def __init__(self, root: Path, require_ages: bool) -> None:
-        self.root = root
-        self.require_ages = require_ages
-        self.notes: list[str] = []
-        self._row_of_scan: dict[Path, int] = {}
-        self._row_of_content: dict[str, int] = {}
-        self._visits: dict[str, dict[str | None, tuple[int, float | None]]] = {}
-
-    def record(self, row: Row) -> ScanRecord:
-        """One record.
-
-        Raises:
-            ValueError: with everything that is wrong with the row.
-        """
-        cells = {
-            name: None if cell.lower() in _MISSING else cell for name, cell in row.cells.items()
-        }
-        faults: list[str] = []
-        age = self._age(row, faults)
-        sha256 = (cells.get("sha256") or "").lower() or None
-        if sha256 is not None and not _SHA256.fullmatch(sha256):
-            faults.append(f"sha256: expected 64 hexadecimal digits, got {cells['sha256']!r}")
-        name = cells.get("scan")
-        if name is None:
-            raise ValueError("; ".join(["scan: expected the path of a scan, got nothing", *faults]))
-        relative = PurePosixPath(name)
-        subject = cells.get("subject") or entity(relative, "sub")
-        if subject is None and self.require_ages:
-            faults.append("subject: expected a name, or sub- in the scan's path, got neither")
-        record = ScanRecord(
-            # realpath, unlike Path.resolve, takes any name; reading the scan then says what ails it
-            scan=Path(os.path.realpath(self.root / name)),
-            subject=subject or name,
-            session=cells.get("session") or entity(relative, "ses"),
-            age_years=age.years,
-            sex=cells.get("sex"),
-            site=cells.get("site"),
-            sha256=sha256,
-        )
-        self._check_repeats(row.number, record, faults)
-        if faults:
-            raise ValueError("; ".join(faults))
-        return record
-
-    def _age(self, row: Row, faults: list[str]) -> Age:
-        text = row.cells.get("age_years", "")
-        try:
-            age = parse_age(text)
-        except ValueError as error:
-            faults.append(f"age_years: {error}")
-            return Age(None)
-        if age.note is not None:
-            self.notes.append(f"row {row.number}: age_years: {age.note}")
-        if age.years is None and self.require_ages:
-            faults.append(f"age_years: expected an age in years, got {text!r}")
-        return age
-
-    def _check_repeats(self, number: int, record: ScanRecord, faults: list[str]) -> None:
-        earlier = self._row_of_scan.setdefault(record.scan, number)
-        if earlier != number:
-            faults.append(f"scan: the file of row {earlier} again, got {record.scan.name}")
-            return
-        if record.sha256 is not None:
-            earlier = self._row_of_content.setdefault(record.sha256, number)
-            if earlier != number:
-                faults.append(f"sha256: the same content as row {earlier}")
-        visits = self._visits.setdefault(record.subject, {})
-        if record.session in visits:
-            earlier, age_years = visits[record.session]
-            fault = f"subject: {record.subject} of row {earlier} again"
-            if record.session is not None:
-                fault += f" in session {record.session}"
-            if age_years != record.age_years:
-                fault += f" with another age ({age_years} and {record.age_years} years)"
-            faults.append(f"{fault}; repeat scans of a subject need different sessions")
-        elif visits and None in {record.session, *visits}:
-            faults.append(
-                f"session: {record.subject} has several scans, so each needs one, "
-                f"got {record.session or 'none'} here and {next(iter(visits)) or 'none'} before"
-            )
-        visits.setdefault(record.session, (number, record.age_years))

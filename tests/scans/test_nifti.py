@@ -240,7 +240,7 @@ def test_errors_survive_the_way_out_of_a_worker_process(tmp_path):
         ("example4d.nii.gz", "check"),
         ("functional.nii", "check"),
         ("analyze.hdr", "read"),
-        ("test.mgz", "read"),
+        ("test.mgz", "check"),
     ],
 )
 def test_odd_readers_files_are_refused_with_a_reason(name, stage):

@@ -41,9 +41,9 @@ def test_a_relative_source_gives_absolute_scans(tmp_path, monkeypatch):
 
 def test_a_folder_is_searched_deep_and_sorted_without_hidden_files(tmp_path):
     touch(
-        tmp_path, "b/x.nii", "a/y.nii.gz", "a/._y.nii.gz", ".cache/z.nii", "a/notes.txt", "a/i.dcm"
+        tmp_path, "b/x.nii", "a/y.nii.gz", "a/._y.nii.gz", ".cache/z.nii", "a/notes.txt", "b/v.mgz"
     )
-    assert names(find_scans(tmp_path), tmp_path) == ["a/y.nii.gz", "b/x.nii"]
+    assert names(find_scans(tmp_path), tmp_path) == ["a/y.nii.gz", "b/v.mgz", "b/x.nii"]
 
 
 def test_equal_base_names_in_different_folders_stay_different_subjects(tmp_path):
@@ -147,9 +147,9 @@ def test_single_missing_ages_are_named(tmp_path):
 
 
 def test_nothing_found_is_one_clear_line(tmp_path):
-    touch(tmp_path, "dicom/0001.dcm", "bids/sub-01/anat/sub-01_T2w.nii")
-    with pytest.raises(ManifestError, match=f"no NIfTI scans found in {tmp_path / 'dicom'}; "):
-        find_scans(tmp_path / "dicom")
+    touch(tmp_path, "other/notes.txt", "bids/sub-01/anat/sub-01_T2w.nii")
+    with pytest.raises(ManifestError, match=f"no scans found in {tmp_path / 'other'}; "):
+        find_scans(tmp_path / "other")
     with pytest.raises(ManifestError, match="as in BIDS"):
         find_scans(tmp_path / "bids")
 
@@ -160,9 +160,9 @@ def test_an_absent_source_is_refused(tmp_path):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    touch(tmp_path, "scan.dcm")
-    with pytest.raises(ManifestError, match=r"got a file named scan\.dcm"):
-        find_scans(tmp_path / "scan.dcm")
+    touch(tmp_path, "scan.img")
+    with pytest.raises(ManifestError, match=r"got a file named scan\.img"):
+        find_scans(tmp_path / "scan.img")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

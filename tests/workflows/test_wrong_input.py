@@ -155,9 +155,9 @@ def test_a_source_that_is_not_there_or_holds_no_scan(refused, holdout, tmp_path)
     options = ("--model", str(holdout.summary.model_dir), "--out", "p.csv")
     assert refused("predict", "none", *options) == "none: no such file or folder"
     (tmp_path / "empty").mkdir()
-    assert refused("predict", "empty", *options).startswith("no NIfTI scans found in empty")
-    (tmp_path / "scan.mgz").touch()
-    assert "expected a NIfTI file" in refused("predict", "scan.mgz", *options)
+    assert refused("predict", "empty", *options).startswith("no scans found in empty")
+    (tmp_path / "scan.img").touch()
+    assert "expected a NIfTI, MGH or DICOM file" in refused("predict", "scan.img", *options)
 
 
 def test_a_model_that_is_not_one(refused, cohort, tmp_path):
@@ -222,5 +222,5 @@ def test_a_scan_of_a_manifest_that_is_missing_is_a_row_too(holdout, tmp_path):
     _, missing = read_table(tmp_path / "p.csv")
     assert (missing["stage"], missing["reason"]) == (
         "read",
-        "expected a NIfTI file, found nothing at this path",
+        "expected a scan, found nothing at this path",
     )
