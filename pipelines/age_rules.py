@@ -50,8 +50,7 @@ ALL_LEAD = ("objective.name=lfnn_l",)
 RECIPES: dict[str, tuple[str, ...]] = {
     "lr 1e-3": (),
     "lr 3e-3": ("optimizer.learning_rate=3.0e-3",),
-    "lr 1e-3, 40 epochs": ("trainer.epochs=40",),
-    "lr 1e-3, dropout 0.3, EMA": ("heads.dropout=0.3", "engine.ema_decay=0.98"),
+    "dropout 0.3, EMA": ("heads.dropout=0.3", "engine.ema_decay=0.98"),
 }
 """What both rules try: equal effort."""
 
@@ -61,42 +60,33 @@ def _followers(*changes: str) -> tuple[str, ...]:
 
 
 _PLAIN = ("task.name=regression",)
+_RUNNING = _followers("objective.selection=running")
+_PLAIN_50 = _followers(*_PLAIN, "objective.follower_distance=geman_mcclure")
 PANELS: dict[str, dict[str, tuple[str, ...]]] = {
     "recipes": {
         f"{rule}, {name}": (*settings, *changes)
         for name, changes in RECIPES.items()
         for rule, settings in (("bp", BP), ("lfnn_l", ALL_LEAD))
     },
-    "controls": {
+    "rules": {
         "bp": BP,
         "bp_deep_supervision": ("objective.name=bp_deep_supervision",),
         "lfnn_l 100%": ALL_LEAD,
-        "lfnn_l 50%": _followers(),
+        "lfnn_l 50%": _RUNNING,
     },
     "followers": {
         "100%": ALL_LEAD,
         "50% sample": _followers(),
-        "50% batch": _followers("objective.selection=batch"),
-        "50% running": _followers("objective.selection=running"),
-        "50% running, grown": _followers(
-            "objective.selection=running", "objective.follower_warmup_fraction=0.5"
-        ),
-        "50% running, kl": _followers(
-            "objective.selection=running", "objective.follower_distance=kl"
-        ),
-        "50% running, leaders only": _followers(
-            "objective.selection=running", "objective.follower_weight=0.0"
-        ),
+        "50% running": _RUNNING,
+        "50% running, kl": (*_RUNNING, "objective.follower_distance=kl"),
+        "50% running, grown": (*_RUNNING, "objective.follower_warmup_fraction=0.5"),
+        "50% running, leaders only": (*_RUNNING, "objective.follower_weight=0.0"),
     },
     "plain_ages": {
         "100%": (*ALL_LEAD, *_PLAIN),
         "50% mse_logit": _followers(*_PLAIN, "objective.follower_distance=mse_logit"),
-        "50% geman_mcclure": _followers(*_PLAIN, "objective.follower_distance=geman_mcclure"),
-        "50% geman_mcclure, running": _followers(
-            *_PLAIN,
-            "objective.follower_distance=geman_mcclure",
-            "objective.selection=running",
-        ),
+        "50% geman_mcclure": _PLAIN_50,
+        "50% geman_mcclure, running": (*_PLAIN_50, "objective.selection=running"),
     },
 }
 
@@ -175,27 +165,30 @@ def open_study(base: str) -> Study:
 def run_panel(
     study: Study, panel: dict[str, tuple[str, ...]], seeds: int, kept: Path
 ) -> Iterator[dict[str, Any]]:
-    """A row for every setting, seed and fold. Rows found in ``kept`` are not run again."""
+    """A row for every setting, seed and fold.
+
+    Rows found in ``kept`` are not run again, under whatever name their overrides had there.
+    """
     known = {}
     if kept.exists():
         rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-        known = {(row["setting"], row["seed"], row["fold"]): row for row in rows}
+        known = {(tuple(row["overrides"]), row["seed"], row["fold"]): row for row in rows}
     folds = study.config.split.folds
     assert folds is not None, "open_study refuses a configuration without folds"
     for seed in range(seeds):
-        for name in ("baselines", *panel):
+        for name, overrides in {"baselines": ("baselines",), **panel}.items():
             for fold in range(folds):
-                row = known.get((name, seed, fold))
+                row = known.get((overrides, seed, fold))
                 if row is None:
                     found = (
                         study.baselines(seed, fold)
                         if name == "baselines"
-                        else study.fit(panel[name], seed, fold)
+                        else study.fit(overrides, seed, fold)
                     )
-                    row = {"setting": name, "seed": seed, "fold": fold, **found}
+                    row = {"overrides": list(overrides), "seed": seed, "fold": fold, **found}
                     with kept.open("a", encoding="utf-8") as stream:
                         stream.write(json.dumps(row) + "\n")
-                yield row
+                yield {"setting": name, **row}
 
 
 def errors_by_seed(
@@ -277,6 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", default="cohort/lfnn3d.yaml", help="base of all settings")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the result")
+    parser.add_argument("--rows", type=Path, help="JSON lines of all fits, that panels can share")
     options = parser.parse_args(arguments)
     panel = PANELS[options.panel]
     if unknown := set(options.only or ()) - set(panel):
@@ -288,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         study = open_study(options.config)
         rows = []
-        kept = options.out.with_suffix(".jsonl")
+        kept = options.rows or options.out.with_suffix(".jsonl")
         for row in run_panel(study, panel, options.seeds, kept):
             rows.append(row)
             sys.stderr.write(f"{row['setting']}, seed {row['seed']}, fold {row['fold'] + 1}\n")
