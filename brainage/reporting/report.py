@@ -2,22 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from brainage.errors import RunFolderError
 from brainage.reporting import figures, training_figures
 from brainage.reporting.figure_style import COLOURS, FAINT, INK, FileFormat
-from brainage.reporting.formatting import FILTERS
 from brainage.reporting.groups import GroupRow, age_decades, metrics_by_group
+from brainage.reporting.page import page_environment, verbatim, write_page
 from brainage.reporting.run_report import RunReport
-
-TEMPLATES = "templates"
 
 # A small cohort's intervals are wide and its means move; below this the report says so.
 SMALL_SAMPLE = 100
@@ -45,32 +41,23 @@ def write_report(report: RunReport, path: Path) -> None:
     Raises:
         RunFolderError: if the file cannot be written.
     """
-    page = render_report(report)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error
+    write_page(render_report(report), path)
 
 
 def render_report(report: RunReport) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=PackageLoader("brainage.reporting", TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        metrics=report.metrics,
-        figures=report_figures(report),
-        group_tables=_group_tables(report),
-        small_sample=report.metrics.n < SMALL_SAMPLE,
-        style=_verbatim("report.css"),
-        script=_verbatim("report.js"),
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            metrics=report.metrics,
+            figures=report_figures(report),
+            group_tables=_group_tables(report),
+            small_sample=report.metrics.n < SMALL_SAMPLE,
+            style=verbatim("report.css"),
+            script=verbatim("report.js"),
+        )
     )
 
 
@@ -194,9 +181,3 @@ def _group_tables(report: RunReport) -> list[GroupTable]:
         )
         for title, (label, names) in labels.items()
     ]
-
-
-def _verbatim(name: str) -> Markup:
-    """A style sheet or script of ours, which goes into the page as it is."""
-    file = resources.files("brainage.reporting") / TEMPLATES / name
-    return Markup(file.read_text(encoding="utf-8"))  # noqa: S704
