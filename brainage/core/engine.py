@@ -9,17 +9,18 @@ between: graphs end at block boundaries, but a block waits for the network's err
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
 from brainage.core.blocks import Block, BlockChain, BlockOutputs
-from brainage.core.forward_forward import class_scores, contrast
+from brainage.core.forward_forward import class_scores, contrast, wrong_labels
 from brainage.core.objectives import BlockLoss, Objective
 from brainage.core.optim import set_learning_rate
 from brainage.core.random import random_stream
@@ -134,11 +135,15 @@ class SingleDeviceEngine:
         num_samples = len(batch.targets)
         size = -(-num_samples // self.config.micro_batches)
         inputs, targets = torch.split(batch.inputs, size), torch.split(batch.targets, size)
+        wrong: Sequence[Tensor] = ()
+        num_classes = self.objective.task.output_size
+        if self.objective.rule.contrasts:
+            with random_stream(self.seed, "contrast", step):
+                wrong = torch.split(wrong_labels(batch.targets, num_classes), size)
         for part in range(len(targets)):
             micro = Batch(inputs[part], targets[part])
-            if self.objective.rule.contrasts:
-                with random_stream(self.seed, "contrast", step, part):
-                    micro = contrast(micro, self.objective.task.output_size)
+            if wrong:
+                micro = contrast(micro, wrong[part], num_classes)
             share = len(targets[part]) / num_samples
             yield micro, _Moment(step, progress, part, share, part == len(targets) - 1)
 
@@ -157,7 +162,8 @@ class SingleDeviceEngine:
             inputs = _across_boundary(outputs.features)
             loss = self._block_loss(index, block, outputs, batch, moment)
             assert loss.shared is None, "an isolated rule has no loss that crosses blocks"
-            if loss.own is not None:
+            # Without a gradient: forward-forward in a block that has no parameter.
+            if loss.own is not None and loss.own.requires_grad:
                 _scaled(loss.own, moment.share).backward()  # type: ignore[no-untyped-call]
                 self._update([index], moment)
             losses.append(_detached(loss))
@@ -198,7 +204,7 @@ class SingleDeviceEngine:
             loss = self._block_loss(index, block, outputs, batch, moment)
             if loss.own is not None:
                 own.append(_scaled(loss.own, moment.share))
-            if block.feedback is not None:
+            if block.feedback is not None and outputs.features.requires_grad:
                 waiting.append((block, outputs.features))
             losses.append(_detached(loss))
         assert outputs.prediction_BC is not None, "the output block has an output head"
@@ -210,7 +216,8 @@ class SingleDeviceEngine:
         for block, features in waiting:
             assert block.feedback is not None
             features.backward(block.feedback(error_BC, features))  # type: ignore[no-untyped-call]
-        self._update(range(len(self.chain)), moment)
+        for index in range(len(self.chain)):
+            self._update([index], moment)
         return losses
 
     def _active_block(self, moment: _Moment) -> int | None:
@@ -232,7 +239,12 @@ class SingleDeviceEngine:
         with random_stream(self.seed, *path), self._autocast():
             outputs: BlockOutputs
             if self.config.recompute_activations:
-                outputs = checkpoint(block, inputs, use_reentrant=False)
+                outputs = checkpoint(
+                    block,
+                    inputs,
+                    use_reentrant=False,
+                    context_fn=lambda: (nullcontext(), _without_statistics(block)),
+                )
             else:
                 outputs = block(inputs)
         return outputs
@@ -298,6 +310,20 @@ def _use_channels_last(chain: BlockChain) -> None:
                 memory_format=layout,
             )
             parameter.data = innermost.copy_(parameter.data)
+
+
+@contextmanager
+def _without_statistics(block: Block) -> Iterator[None]:
+    """Leave running statistics alone: a recomputed forward pass has counted already."""
+    norms = [each for each in block.modules() if isinstance(each, _BatchNorm)]
+    counting = [norm for norm in norms if norm.track_running_stats]
+    for norm in counting:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in counting:
+            norm.track_running_stats = True
 
 
 _NO_LOSS = BlockLoss(None, None, {})

@@ -35,12 +35,13 @@ class UnitLength(nn.Module):
 
 
 def goodness(features: Tensor) -> Tensor:
-    """Mean square of each sample's features (B, ...), shape (B,)."""
-    return features.flatten(1).square().mean(1)
+    """Mean square of each sample's features (B, ...), shape (B,); in float32 at least."""
+    exact = features.to(torch.promote_types(features.dtype, torch.float32))
+    return exact.flatten(1).square().mean(1)
 
 
 def overlay_labels(inputs: Tensor, labels_B: Tensor, num_classes: int) -> Tensor:
-    """Write a label into each input's first C values: zeros, and the largest value at the label.
+    """Write a label into each input's first C values: zeros, and its largest value at the label.
 
     Args:
         inputs: (B, ...), with at least C values each.
@@ -55,18 +56,22 @@ def overlay_labels(inputs: Tensor, labels_B: Tensor, num_classes: int) -> Tensor
         raise ValueError(
             f"forward_forward writes {num_classes} classes into inputs of {flat.shape[1]} values"
         )
-    flat[:, :num_classes] = F.one_hot(labels_B, num_classes).to(flat) * inputs.max()
+    flat[:, :num_classes] = F.one_hot(labels_B, num_classes).to(flat) * flat.amax(1, keepdim=True)
     return flat.reshape(inputs.shape)
 
 
-def contrast(batch: Batch, num_classes: int) -> Batch:
-    """The batch twice: with its labels written in, then with wrong ones drawn at random."""
-    shift = torch.randint(1, num_classes, batch.targets.shape).to(batch.targets)
-    wrong = (batch.targets + shift) % num_classes
+def wrong_labels(labels_B: Tensor, num_classes: int) -> Tensor:
+    """For every label (B,) another one, drawn at random."""
+    shift = torch.randint(1, num_classes, labels_B.shape).to(labels_B)
+    return (labels_B + shift) % num_classes
+
+
+def contrast(batch: Batch, wrong_B: Tensor, num_classes: int) -> Batch:
+    """The batch twice: with its labels written in, then with wrong ones."""
     inputs = [
-        overlay_labels(batch.inputs, labels, num_classes) for labels in (batch.targets, wrong)
+        overlay_labels(batch.inputs, labels, num_classes) for labels in (batch.targets, wrong_B)
     ]
-    return Batch(torch.cat(inputs), torch.cat([batch.targets, wrong]))
+    return Batch(torch.cat(inputs), torch.cat([batch.targets, wrong_B]))
 
 
 def contrast_loss(features: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from brainage.core.training_config import OptimizerConfig, ScheduleConfig
 def build_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
     """Optimizer of one block's parameters.
 
-    Weight decay acts on tensors with two or more axes only: not on biases and normalisation.
+    Weight decay acts on tensors with two or more axes only: not on biases and normalisation. A
+    block without parameters, such as an activation alone, gets an optimizer that does nothing.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     decayed = [p for p in parameters if p.ndim >= 2]
@@ -21,7 +22,7 @@ def build_optimizer(module: nn.Module, config: OptimizerConfig) -> Optimizer:
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    groups = [group for group in groups if group["params"]]
+    groups = [group for group in groups if group["params"]] or groups[:1]
     if config.name == "sgd":
         nesterov = config.momentum > 0
         return SGD(
