@@ -51,6 +51,13 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "lr 1e-3": (),
     "lr 3e-3": ("optimizer.learning_rate=3.0e-3",),
     "dropout 0.3, EMA": ("heads.dropout=0.3", "engine.ema_decay=0.98"),
+    "40 epochs": ("trainer.epochs=40",),
+    "40 epochs, dropout 0.3, EMA": (
+        "trainer.epochs=40",
+        "heads.dropout=0.3",
+        "engine.ema_decay=0.98",
+    ),
+    "16 to 128 channels": ("backbone.channels=[16, 32, 64, 128]",),
 }
 """What both rules try: equal effort."""
 
