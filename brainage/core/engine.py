@@ -314,16 +314,16 @@ def _use_channels_last(chain: BlockChain) -> None:
 
 @contextmanager
 def _without_statistics(block: Block) -> Iterator[None]:
-    """Leave running statistics alone: a recomputed forward pass has counted already."""
+    """Leave running statistics alone: a recomputed forward pass has been counted already."""
     norms = [each for each in block.modules() if isinstance(each, _BatchNorm)]
-    counting = [norm for norm in norms if norm.track_running_stats]
-    for norm in counting:
-        norm.track_running_stats = False
+    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm in counting:
-            norm.track_running_stats = True
+        for norm, (momentum, num_batches) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, num_batches
 
 
 _NO_LOSS = BlockLoss(None, None, {})

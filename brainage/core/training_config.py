@@ -60,7 +60,9 @@ class EngineConfig:
     __pydantic_config__ = FORBID_UNKNOWN
 
     micro_batches: int = 1
-    """Parts of a batch run one after another, with gradients accumulated before the update."""
+    """Parts of a batch run one after another, with gradients accumulated before the update. What
+    compares the samples of a batch (batch normalisation, leaders by batch or running mean,
+    similarity matching, the scale of ``geman_mcclure``) then sees a part of it."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """``bfloat16``: forward passes run under autocast; weights and losses stay float32."""
     channels_last: bool = False

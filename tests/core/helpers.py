@@ -98,6 +98,24 @@ class Batches:
             yield Batch(self.data.inputs[chosen], self.data.targets[chosen])
 
 
+class Killed(BaseException):
+    pass
+
+
+class KilledIn(Batches):
+    """Delivers batches until the middle of an epoch, then dies like a killed process."""
+
+    def __init__(self, inner: Batches, epoch: int) -> None:
+        super().__init__(inner.data, inner.batch_size)
+        self.epoch = epoch
+
+    def batches(self, epoch: int):  # type: ignore[no-untyped-def]
+        for index, batch in enumerate(super().batches(epoch)):
+            if epoch == self.epoch and index == 1:
+                raise Killed
+            yield batch
+
+
 class ListRecorder:
     """Keeps what it is told."""
 

@@ -9,6 +9,8 @@ from brainage.core.training_config import OptimizerConfig, ScheduleConfig, Train
 from brainage.errors import CheckpointError, TrainingError
 from tests.core.helpers import (
     Batches,
+    Killed,
+    KilledIn,
     ListRecorder,
     make_ages,
     make_engine,
@@ -38,24 +40,6 @@ def make_trainer(
         recorder=ListRecorder(),
         checkpoints=checkpoints,
     )
-
-
-class Killed(BaseException):
-    pass
-
-
-class KilledIn(Batches):
-    """Delivers batches until the middle of an epoch, then dies like a killed process."""
-
-    def __init__(self, inner: Batches, epoch: int) -> None:
-        super().__init__(inner.data, inner.batch_size)
-        self.epoch = epoch
-
-    def batches(self, epoch: int):  # type: ignore[no-untyped-def]
-        for index, batch in enumerate(super().batches(epoch)):
-            if epoch == self.epoch and index == 1:
-                raise Killed
-            yield batch
 
 
 @pytest.mark.parametrize("name", ["bp", "bp_deep_supervision", "lfnn", "lfnn_l"])
