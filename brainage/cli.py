@@ -5,22 +5,20 @@ input is wrong (one line on stderr); 130 interrupted. A traceback is always a bu
 are imported by the command that runs them, so that ``--help`` answers at once.
 """
 
-import json
-import logging
-import math
-import os
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TextIO, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from brainage import __version__
 from brainage.errors import BrainageError, RunFolderError
-from brainage.tracking.mlflow_environment import prepare_environment
+from brainage.terminal import AsJson, Verbose
+from brainage.terminal import finish as _finish
+from brainage.terminal import reporting as _reporting
+from brainage.terminal import resumable_by as _resumable_by
+from brainage.terminal import tell as _tell
 
 app = typer.Typer(
     add_completion=False,
@@ -31,35 +29,6 @@ app = typer.Typer(
 
 # The base of all errors in how a command was typed; typer exports only this descendant of it.
 _UsageError = cast("type[Exception]", typer.BadParameter.__base__)
-
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
-]
-Verbose = Annotated[
-    int,
-    typer.Option(
-        "--verbose",
-        "-v",
-        count=True,
-        metavar="",
-        show_default=False,
-        help="Log more; -vv also what libraries log.",
-    ),
-]
-
-
-class Summary(Protocol):
-    """What a workflow hands back."""
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 1 when a scan or run failed."""
-
-    def describe(self) -> list[str]:
-        """Lines for people."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The numbers of the summary, of plain types."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -147,7 +116,8 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SOURCE", help="A NIfTI file, a folder of them, a BIDS root, or a manifest CSV."
+            metavar="SOURCE",
+            help="NIfTI, MGH or DICOM, a folder or archive of them, a BIDS root, a manifest CSV.",
         ),
     ],
     model: Annotated[Path, typer.Option(metavar="DIR", help="Model bundle of a training run.")],
@@ -237,73 +207,54 @@ def speed(
         return _finish(benchmark_speed(settings, out=out, report=_tell), as_json, stream)
 
 
-@contextmanager
-def _reporting(as_json: bool, verbosity: int) -> Iterator[TextIO]:
-    """Log to stderr, and yield the stream that the result goes to.
+manifest = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Cohort tables."
+)
+app.add_typer(manifest, name="manifest")
 
-    With ``as_json`` everything else that is written to stdout, by C libraries and child processes
-    too, ends up on stderr: file descriptor 1 is turned there for the rest of the process, because
-    buffers of C libraries are emptied only when it ends.
+Root = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder that scans start from; default: the manifest's."),
+]
+
+
+@manifest.command()
+def build(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="As for predict.")],
+    out: Annotated[Path, typer.Option(metavar="CSV", help="Manifest to write.")],
+    root: Root = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Write a manifest of every scan found, with its hash and what is known of the person.
+
+    \b
+    Example:
+      brainage manifest build my_bids_folder --out cohort.csv
     """
-    # Before any workflow is imported: MONAI imports MLflow, which reads its environment only then.
-    prepare_environment()
-    ours = logging.DEBUG if verbosity else logging.INFO
-    others = logging.INFO if verbosity > 1 else logging.WARNING
-    logging.basicConfig(
-        level=others, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
-    logging.getLogger("brainage").setLevel(ours)
-    if not as_json:
-        yield sys.stdout
-        return
-    stdout = sys.stdout
-    with redirect_stdout(sys.stderr):
-        try:
-            descriptor = stdout.fileno()
-        except OSError:  # no file behind it: a notebook or a test
-            yield stdout
-            return
-        stdout.flush()
-        with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as result:
-            os.dup2(sys.stderr.fileno(), descriptor)
-            yield result
+    with _reporting(as_json, verbose) as stream:
+        from brainage.workflows.manifest import build_manifest
+
+        return _finish(build_manifest(source, out=out, root=root), as_json, stream)
 
 
-@contextmanager
-def _resumable_by(command: Sequence[str], last: str | None) -> Iterator[None]:
-    """End on Ctrl-C with the command that goes on from there.
+@manifest.command()
+def check(
+    table: Annotated[Path, typer.Argument(metavar="CSV", help="Manifest to check.")],
+    root: Root = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Check a manifest row by row: cells, ages, repeats; that scans are there, readable, unaltered.
 
-    ``last`` is its last word. A workflow that has to choose it, a new run's folder, gives it as the
-    argument of the ``KeyboardInterrupt``; without it there is nothing to go on from.
+    \b
+    Example:
+      brainage manifest check cohort.csv
     """
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        last = str(interrupt.args[0]) if interrupt.args else last
-        resume = f"; resume with: {shlex.join([*command, last])}" if last else ""
-        _tell(f"interrupted{resume}")
-        raise typer.Exit(130) from None
+    with _reporting(as_json, verbose) as stream:
+        from brainage.workflows.manifest import check_manifest
 
-
-def _finish(summary: Summary, as_json: bool, out: TextIO) -> int:
-    if as_json:
-        out.write(json.dumps(_json_values(summary.to_json())) + "\n")
-    else:
-        out.writelines(f"{line}\n" for line in summary.describe())
-    return summary.exit_code
-
-
-def _json_values(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: a number that does not exist is null."""
-    if isinstance(value, dict):
-        return {key: _json_values(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_values(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _tell(message: str) -> None:
-    typer.echo(" ".join(message.split()), err=True)
+        return _finish(check_manifest(table, root=root), as_json, stream)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

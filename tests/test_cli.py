@@ -138,6 +138,20 @@ def test_a_bug_keeps_its_traceback(workflow):
         run(PREDICT)
 
 
+def test_a_manifest_is_built_and_checked_by_its_workflow(workflow):
+    build, check = workflow("x", Result), workflow("y", Result)
+    module = sys.modules["brainage.workflows.manifest"] = ModuleType("brainage.workflows.manifest")
+    module.build_manifest = sys.modules["brainage.workflows.x"].x
+    module.check_manifest = sys.modules["brainage.workflows.y"].y
+    try:
+        assert run(["manifest", "build", "scans", "--out", "m.csv"]) == 0
+        assert run(["manifest", "check", "m.csv", "--root", "data"]) == 0
+    finally:
+        del sys.modules["brainage.workflows.manifest"]
+    assert build == [((Path("scans"),), {"out": Path("m.csv"), "root": None})]
+    assert check == [((Path("m.csv"),), {"root": Path("data")})]
+
+
 def interrupt(*args):
     raise KeyboardInterrupt(*args)
 
@@ -189,9 +203,9 @@ def test_a_mistyped_command_ends_in_one_line(arguments, message, config, capsys)
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["train", "predict"])
+@pytest.mark.parametrize("command", ["train", "predict", "manifest build", "manifest check"])
 def test_the_help_of_every_command_has_an_example(command, capsys):
-    assert run([command, "--help"]) == 0
+    assert run([*command.split(), "--help"]) == 0
     assert f"Example:\n    brainage {command} " in capsys.readouterr().out
 
 

@@ -57,7 +57,7 @@ def read_manifest(path: Path, root: Path | None = None, *, require_ages: bool) -
         ManifestError: names all bad rows, the first ten in words.
     """
     table = read_table(path)
-    _check_columns(path, table, require_ages)
+    check_columns(path, table, require_ages=require_ages)
     reader = RowReader(path.parent if root is None else root, require_ages)
     records, problems = [], list(table.problems)
     for row in table.rows:
@@ -108,7 +108,12 @@ def _cell(record: ScanRecord, column: str, root: Path) -> str:
     return "" if value is None else str(value)
 
 
-def _check_columns(path: Path, table: Table, require_ages: bool) -> None:
+def check_columns(path: Path, table: Table, *, require_ages: bool) -> None:
+    """Refuse a header without the columns needed, or with one that looks misspelt.
+
+    Raises:
+        ManifestError: with the names that were meant.
+    """
     required = ("scan", "age_years") if require_ages else ("scan",)
     absent = [name for name in COLUMNS if name not in table.columns]
     problems = []

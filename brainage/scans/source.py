@@ -74,7 +74,9 @@ def _records(place: Path, subject_from: str) -> tuple[ScanRecord, ...]:
     if is_volume_name(place.name):
         return (_record(path, PurePosixPath(path.name)),)
     if place.is_file() and is_dicom_file(place):
-        return _of_dicom(place, [place], subject_from)
+        # It stands for its series: there was no choice to explain.
+        found = _of_dicom(place, [place], subject_from)
+        return tuple(replace(record, note=None) for record in found)
     raise ManifestError(
         f"{place}: expected a NIfTI, MGH or DICOM file, a folder of them, a BIDS folder, a zip or "
         f"tar archive of them, or a manifest (.csv), got a file named {place.name}"

@@ -69,15 +69,15 @@ def _fault_of_positions(
             "files are missing, or it is no volume of a head"
         )
     usual_mm = float(np.median(steps_mm))
-    wide = steps_mm > usual_mm * (1 + MAX_STEP_DEVIATION)
-    if wide.any():
-        num_missing = int(np.rint(steps_mm[wide] / usual_mm - 1).sum())
+    missing = np.rint(steps_mm / usual_mm - 1).clip(0)
+    if missing.any():
         return (
-            f"about {max(num_missing, 1)} slices are missing: steps of {usual_mm:.3g} mm, but "
-            f"{int(wide.sum())} of up to {steps_mm.max():.3g} mm"
+            f"about {int(missing.sum())} slices are missing: steps of {usual_mm:.3g} mm, but "
+            f"{np.count_nonzero(missing)} of up to {steps_mm.max():.3g} mm"
         )
-    if (steps_mm < usual_mm * (1 - MAX_STEP_DEVIATION)).any():
-        return f"expected even steps between slices, got {steps_mm.min():.3g} to {usual_mm:.3g} mm"
+    if np.abs(steps_mm - usual_mm).max() > MAX_STEP_DEVIATION * usual_mm:
+        low, high = steps_mm.min(), steps_mm.max()
+        return f"expected even steps between slices, got {low:.3g} to {high:.3g} mm"
     sideways_mm = np.diff(positions_mm[order], axis=0) - steps_mm[:, None] * normal
     if np.linalg.norm(sideways_mm, axis=1).max() > MAX_STEP_DEVIATION * usual_mm:
         return "expected slices stacked along their normal, got slices shifted sideways"
