@@ -160,6 +160,84 @@ def predict(
         return _finish(summary, as_json, stream)
 
 
+@app.command()
+def preprocess(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A scan, a folder of them, a BIDS root, or a manifest CSV."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the derivatives; made when needed.")
+    ],
+    config: Annotated[
+        Path,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Steps and grid: tried as given, then under configs/, then as installed.",
+        ),
+    ] = Path("preprocess/mni2mm.yaml"),
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one key, e.g. grid.mask=scan; repeatable."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Scans at the same time.")] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Do the scans on the workers of this Dask scheduler (or scheduler file) instead.",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path, typer.Option(metavar="DIR", help="Finished work, shared with training.")
+    ] = Path("cache"),
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Preprocess raw scans into BIDS derivatives.
+
+    Each scan becomes a volume in template space with its mask, transform and a JSON file of
+    settings, hashes and quality; qc.csv and qc.html show all of them. What was done before with the
+    same bytes and settings is not done again.
+
+    \b
+    Example:
+      brainage preprocess scans/ --out derivatives/brainage --jobs 2
+      brainage preprocess bids/ --out bids/derivatives/brainage --config preprocess/mni4mm.yaml
+    """
+    command = ["brainage", "preprocess", str(source), "--out", str(out), "--config", str(config)]
+    for override in overrides or ():
+        command += ["--set", override]
+    with _reporting(as_json, verbose) as stream, _resumable_by(command, f"--cache={cache}"):
+        from brainage.config.preprocess import load_preprocess_config
+
+        settings = load_preprocess_config(config, overrides or ())
+        from brainage.workflows.preprocess import preprocess as run_preprocessing
+
+        summary = run_preprocessing(
+            source,
+            out=out,
+            config=settings,
+            cache_folder=cache,
+            root=root,
+            jobs=jobs,
+            dask=dask,
+        )
+        return _finish(summary, as_json, stream)
+
+
 benchmark = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Measure, on noise."
 )

@@ -12,6 +12,7 @@ exception is a bug of ours and keeps its traceback::
     |-- BundleError        a model folder that is incomplete, altered or made for something else
     |-- CheckpointError    a checkpoint that cannot be read or belongs to another run
     |-- TrainingError      training that cannot go on: the loss is no longer a number
+    |-- ClusterError       a Dask cluster that cannot be reached or does not fit
     |-- RunFolderError     a run folder that cannot be written or is in use
     `-- MissingPackage     an optional package, with the command that installs it
 """
@@ -79,6 +80,10 @@ class CheckpointError(BrainageError):
 
 class TrainingError(BrainageError):
     """Training that cannot go on, because a loss is not finite."""
+
+
+class ClusterError(BrainageError):
+    """A Dask cluster that cannot be reached, or whose workers cannot do what is asked."""
 
 
 class RunFolderError(BrainageError):

@@ -23,7 +23,7 @@ TABLE = "qc.csv"
 PAGE = "qc.html"
 
 # What BIDS has no names for yet.
-_IGNORED = ("qc/", PAGE, TABLE, "*_xfm.txt", ".lock", f"{TEMPORARY_PREFIX}*")
+_IGNORED = ("qc", PAGE, TABLE, "*_xfm.txt", ".lock", f"{TEMPORARY_PREFIX}*")
 
 _README = """\
 T1-weighted scans, preprocessed by brainage {version}.

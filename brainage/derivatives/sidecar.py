@@ -73,7 +73,7 @@ def image_sidecar(
         "TemplateSHA256": load_template().sha256,
         "ScanToTemplate": result.scan_to_template.tolist(),
         "SecondsPerStep": {name: round(value, 4) for name, value in result.seconds.items()},
-        "SoftwareVersions": software_versions(),
+        "PackageVersions": package_versions(),
         "QualityControl": dict(figures),
         "QualityFlags": list(quality_flags(figures)),
         "OutputBytes": dict(output_bytes),
@@ -90,7 +90,7 @@ def mask_sidecar(config: PreprocessConfig, source_uri: str) -> dict[str, Any]:
 
 
 @cache
-def software_versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """This package and what computes for it; packages that are not installed are left out."""
     versions = {"brainage": __version__}
     for package in PACKAGES:

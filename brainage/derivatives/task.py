@@ -46,6 +46,10 @@ class MakeDerivatives:
     out: Path
     plans: Mapping[Path, ScanPlan]
 
+    def only(self, path: Path) -> "MakeDerivatives":
+        """The same for one scan, which is less to send."""
+        return MakeDerivatives(self.out, {path: self.plans[path]})
+
     def __call__(
         self, path: Path, config: PreprocessConfig, cache: PreprocessCache
     ) -> PreprocessOutcome:
@@ -151,8 +155,3 @@ def _withdraw(out: Path, name: DerivativeName, key: str) -> None:
 
 def _json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-
-
-def seconds_of(sidecar: Mapping[str, Any]) -> float:
-    """Seconds that the steps took when the derivatives were made."""
-    return float(sum(sidecar["SecondsPerStep"].values()))

@@ -43,6 +43,11 @@ class Figure:
     suspect: Side
     meaning: str
 
+    @property
+    def label(self) -> str:
+        """The name in words, without the unit that it ends with."""
+        return self.name.removesuffix("_ml").removesuffix("_degrees").replace("_", " ")
+
 
 FIGURES = (
     Figure("brain_volume_ml", "ml", 0, "both", "volume of the brain mask"),
