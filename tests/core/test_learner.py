@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from brainage.core.batches import TensorBatches
 from brainage.core.config import BlocksConfig, ObjectiveConfig, TaskConfig
 from brainage.core.learner import Learner
 from brainage.core.training_config import OptimizerConfig
@@ -85,20 +84,6 @@ def test_the_same_seed_gives_the_same_network() -> None:
 def test_an_untrained_learner_says_what_to_call() -> None:
     with pytest.raises(ValueError, match="call fit first"):
         Learner(make_network(), CLASSES, (1, 4, 4)).predict(make_classes()[0])
-
-
-def test_batches_cover_every_sample_once_and_any_epoch_comes_again() -> None:
-    batches = TensorBatches(torch.arange(10.0)[:, None], torch.arange(10), batch_size=4, seed=3)
-    epochs = [[batch.targets.tolist() for batch in batches.batches(e)] for e in (0, 1, 0)]
-    assert [len(part) for part in epochs[0]] == [4, 4, 2]
-    assert sorted(target for part in epochs[0] for target in part) == list(range(10))
-    assert epochs[0] == epochs[2] != epochs[1]
-
-
-@pytest.mark.parametrize(("num_inputs", "num_targets"), [(3, 2), (0, 0)])
-def test_tensors_that_do_not_match_are_refused(num_inputs: int, num_targets: int) -> None:
-    with pytest.raises(ValueError, match="as many targets as inputs"):
-        TensorBatches(torch.zeros(num_inputs, 2), torch.zeros(num_targets), batch_size=2)
 
 
 def test_the_library_needs_torch_alone() -> None:
