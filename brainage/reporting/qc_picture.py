@@ -15,7 +15,7 @@ from brainage.preprocess.state import Mask, Matrix, ScanState
 from brainage.preprocess.template import load_template
 
 PIXEL_MM = 1.5
-JPEG_QUALITY = 80
+JPEG_QUALITY = 70
 # The head in template space, millimetres.
 LOW_MM = (-90.0, -126.0, -81.0)
 HIGH_MM = (90.0, 90.0, 99.0)
