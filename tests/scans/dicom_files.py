@@ -22,7 +22,7 @@ PATIENT = {
     "DeviceSerialNumber": "SN31415926",
     "StudyDescription": "Planteddescription",
     "StudyID": "STUDYID4711",
-    "ImageComments": "Commentarius about Quillon",
+    "ImageComments": "Commentarius Quillon",
     "StudyDate": "20190704",
     "SeriesDate": "20190704",
     "AcquisitionDate": "20190704",
