@@ -21,7 +21,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.g
 
 
 def handed_out(choice: str) -> int:
-    """Bytes the system had to clear for four tensors of 32 MB, after twenty like them were freed."""
+    """Bytes the system cleared for four tensors of 32 MB after twenty like them were freed."""
     command = [sys.executable, "-c", COUNT, choice]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     return int(done.stdout)
