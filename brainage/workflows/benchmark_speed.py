@@ -13,6 +13,7 @@ import torch
 from brainage.backbones.registry import build_stages
 from brainage.config.speed import SpeedConfig, SpeedMethod
 from brainage.core.allocator import keep_freed_memory
+from brainage.core.compatibility import refuse_conflicts
 from brainage.core.config import ObjectiveConfig
 from brainage.core.partition import resolve_cuts, stage_counts
 from brainage.core.speed import SpeedCase, SpeedRow, measure_speed
@@ -131,6 +132,8 @@ def _cases(config: SpeedConfig) -> list[SpeedCase]:
         )
         for method in config.methods
     ]
+    for case in cases:
+        refuse_conflicts(config.task, case.objective, case.heads, case.engine)
     cases[-1].build()  # heads that do not fit are refused before anything is measured
     return cases
 

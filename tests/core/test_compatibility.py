@@ -5,12 +5,14 @@ import torch
 from torch import nn
 
 from brainage.config.load import load_config
+from brainage.config.speed import load_speed_config
 from brainage.core.compatibility import conflicts
 from brainage.core.config import HeadConfig, ObjectiveConfig, TaskConfig
 from brainage.core.learner import Learner
 from brainage.core.rules import RULES
 from brainage.core.training_config import EngineConfig
 from brainage.errors import ConfigError
+from brainage.workflows.benchmark_speed import benchmark_speed
 
 REGRESSION, BINS = TaskConfig(name="regression"), TaskConfig(name="soft_bins")
 CLASSES = TaskConfig(name="classification", num_classes=3)
@@ -153,6 +155,13 @@ def test_a_run_refuses_when_its_configuration_loads(
     with pytest.raises(ConfigError, match=start) as caught:
         load_config("lfnn3d.yaml", settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_speed_comparison_refuses_before_it_measures() -> None:
+    settings = ["task.name=regression", "objective.leader_fraction=0.5", "input_shape=[1,16,16,16]"]
+    config = load_speed_config("speed/single.yaml", settings)
+    with pytest.raises(ConfigError, match=r"objective\.follower_distance: expected"):
+        benchmark_speed(config, report=lambda _: pytest.fail("measuring"))
 
 
 def test_all_problems_are_told_at_once() -> None:
