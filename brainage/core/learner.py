@@ -1,6 +1,7 @@
 """One's own network and tensors in, a trained leader-follower network out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,11 +10,12 @@ from torch import Tensor, nn
 from brainage.core.batches import TensorBatches
 from brainage.core.build import build_chain
 from brainage.core.compatibility import refuse_conflicts
+from brainage.core.complexity import adaptive_leader_fraction, data_complexity
 from brainage.core.config import BlocksConfig, HeadConfig, ObjectiveConfig, TaskConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.objectives import Objective
 from brainage.core.optim import build_optimizers
-from brainage.core.partition import stage_counts
+from brainage.core.partition import resolve_cuts, stage_counts
 from brainage.core.tasks import fit_task, predict_together
 from brainage.core.timing import choose_device
 from brainage.core.trainer import Trainer, TrainingResult
@@ -119,7 +121,7 @@ class Learner:
             ValueError: if tensors do not fit, or the targets do not suit the task.
             TrainingError: if a loss is not finite.
         """
-        self._engine = self._build(targets)
+        self._engine = self._build(inputs, targets, batch_size)
         config = TrainerConfig(epochs=epochs, batch_size=batch_size)
         trainer = Trainer(
             self._engine,
@@ -134,21 +136,33 @@ class Learner:
         )
         return trainer.fit()
 
-    def _build(self, targets: Tensor) -> SingleDeviceEngine:
+    def _build(self, inputs: Tensor, targets: Tensor, batch_size: int) -> SingleDeviceEngine:
+        """The engine, with a leader fraction and cuts that are measured turned into numbers."""
         task = fit_task(self.task_config, targets)
-        counts = stage_counts(len(self.stages), self.blocks)
+        objective = self.objective_config
+        if objective.adaptive_leader_fraction:
+            fraction = adaptive_leader_fraction(data_complexity(inputs))
+            objective = replace(objective, leader_fraction=fraction, adaptive_leader_fraction=False)
+        blocks = resolve_cuts(
+            self.stages,
+            self.input_shape,
+            batch_size,
+            self.blocks,
+            device=self.device,
+            precision=self.engine_config.precision,
+        )
         chain = build_chain(
             self.stages,
-            counts,
+            stage_counts(len(self.stages), blocks),
             self.input_shape,
             task,
-            self.objective_config,
+            objective,
             heads=self.heads,
             seed=self.seed,
         )
         return SingleDeviceEngine(
             chain,
-            Objective(self.objective_config, task, len(chain)),
+            Objective(objective, task, len(chain)),
             build_optimizers(chain, self.optimizer),
             device=self.device,
             seed=self.seed,

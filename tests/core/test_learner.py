@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from brainage.core.complexity import adaptive_leader_fraction, data_complexity
 from brainage.core.config import BlocksConfig, ObjectiveConfig, TaskConfig
 from brainage.core.learner import Learner
 from brainage.core.training_config import OptimizerConfig
@@ -84,6 +85,32 @@ def test_the_same_seed_gives_the_same_network() -> None:
 def test_an_untrained_learner_says_what_to_call() -> None:
     with pytest.raises(ValueError, match="call fit first"):
         Learner(make_network(), CLASSES, (1, 4, 4)).predict(make_classes()[0])
+
+
+def test_an_adaptive_leader_fraction_follows_the_given_inputs() -> None:
+    images, labels = make_classes(40)
+    learner = Learner(
+        make_network(),
+        CLASSES,
+        (1, 4, 4),
+        blocks=BlocksConfig(num_blocks=2),
+        objective=ObjectiveConfig(adaptive_leader_fraction=True),
+    )
+    learner.fit(images, labels, epochs=1)
+    fraction = learner.engine.objective.leader_fraction(0.0)
+    assert fraction == adaptive_leader_fraction(data_complexity(images)) < 1
+
+
+def test_cuts_are_balanced_by_what_was_measured_on_the_given_batch() -> None:
+    """The wide first stage makes a block of its own; by number it would share one."""
+    torch.manual_seed(0)
+    network = [nn.Sequential(nn.Flatten(), nn.Linear(16, 400), nn.ReLU()), nn.Linear(400, 4),
+               nn.Linear(4, 4), nn.Linear(4, 4)]  # fmt: skip
+    learner = Learner(
+        network, CLASSES, (1, 4, 4), blocks=BlocksConfig(num_blocks=2, balance="activation_bytes")
+    )
+    learner.fit(*make_classes(40), epochs=1)
+    assert [len(block.body) for block in learner.engine.chain] == [1, 3]
 
 
 def test_the_library_needs_torch_alone() -> None:
