@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 MOST_GROUPS = 8
+LEAST_VALUES = 16
+"""Values in one group of a normalisation, where there are as many: of one, nothing would remain."""
 SHRINKING = 4
 """MLP-SR averages every axis down by this factor first."""
 LAST_SIZE = 2
@@ -41,15 +43,26 @@ def build_mlp_sr(feature_shape: tuple[int, ...]) -> nn.Sequential:
     size = channels
     if spatial:
         axes = len(spatial)
-        layers.append(_POOLS[axes](tuple(math.ceil(n / SHRINKING) for n in spatial)))
+        shrunk = tuple(math.ceil(n / SHRINKING) for n in spatial)
+        layers.append(_POOLS[axes](shrunk))
         for _ in range(3):
-            norm = nn.GroupNorm(math.gcd(channels, MOST_GROUPS), channels)
+            norm = _norm(channels, math.prod(shrunk))
             layers += [_CONVOLUTIONS[axes](channels, channels, 1, bias=False), norm, nn.ReLU()]
-        last = tuple(min(LAST_SIZE, math.ceil(n / SHRINKING)) for n in spatial)
+        last = tuple(min(LAST_SIZE, n) for n in shrunk)
         layers += [_POOLS[axes](last), nn.Flatten()]
         size = channels * math.prod(last)
     layers += [nn.Linear(size, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU()]
     return nn.Sequential(*layers)
+
+
+def _norm(channels: int, num_positions: int) -> nn.Module:
+    """Group normalisation with at most 8 groups, fewer where they would hold too few values."""
+    if channels * num_positions == 1:
+        return nn.Identity()
+    groups = math.gcd(channels, MOST_GROUPS)
+    while groups > 1 and channels // groups * num_positions < LEAST_VALUES:
+        groups //= 2
+    return nn.GroupNorm(groups, channels)
 
 
 def build_downstream(

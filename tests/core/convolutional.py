@@ -17,11 +17,11 @@ from tests.core.helpers import make_task, weights
 PLAIN_SGD = OptimizerConfig(name="sgd", momentum=0.0, weight_decay=0.0)
 
 
-def volumes(axes: int = 3, *, classes: bool = False) -> Batch:
+def volumes(axes: int = 3, *, classes: bool = False, size: int = 6) -> Batch:
     generator = torch.Generator().manual_seed(3)
-    inputs = torch.randn(6, 1, *[8] * axes, generator=generator)
-    ages = 20 + 50 * torch.rand(6, generator=generator)
-    return Batch(inputs, torch.arange(6) % 4 if classes else ages)
+    inputs = torch.randn(size, 1, *[8] * axes, generator=generator)
+    ages = 20 + 50 * torch.rand(size, generator=generator)
+    return Batch(inputs, torch.arange(size) % 4 if classes else ages)
 
 
 def make_convolutional(

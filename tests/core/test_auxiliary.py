@@ -28,6 +28,19 @@ def test_mlp_sr_maps_features_of_any_axes_to_one_vector(spatial: tuple[int, ...]
     assert count(network, nn.Linear) == 2
 
 
+@pytest.mark.parametrize("shape", [(8, 4, 4), (3, 2, 2), (16, 3, 3, 3), (1, 4, 4), (8, 1)])
+def test_normalisation_in_mlp_sr_leaves_something_of_a_map_of_one_position(
+    shape: tuple[int, ...],
+) -> None:
+    """A group of a single value would be normalised to nothing, whatever the features are."""
+    network = build_mlp_sr(shape)
+    normalised: list[torch.Tensor] = []
+    network[2].register_forward_hook(lambda _, __, output: normalised.append(output))
+    for sign in (1, -1):
+        network(sign * torch.rand(1, *shape) + sign)
+    assert float((normalised[0] - normalised[1]).detach().abs().max()) > 0.1
+
+
 def test_mlp_sr_reduces_axes_to_a_quarter_then_to_two() -> None:
     network = build_mlp_sr((4, 18, 3))
     sizes = []

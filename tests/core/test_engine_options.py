@@ -17,8 +17,8 @@ CROSSING = ["bp", "bp_deep_supervision", "feedback_alignment"]
 @pytest.mark.parametrize("parts", [2, 4, 6])
 @pytest.mark.parametrize("rule", sorted(set(RULES) - {"predsim"}))
 def test_micro_batches_add_up_to_the_whole_batch(rule: str, parts: int) -> None:
-    """Uneven ones too: four of six samples are two, two, two; predsim compares within a part."""
-    batch = volumes(2, classes=RULES[rule].contrasts)
+    """Uneven ones too: of seven samples 4 and 3. Predsim compares within a part."""
+    batch = volumes(2, classes=RULES[rule].contrasts, size=7)
     engines = [make_convolutional(rule, EngineConfig(micro_batches=n), axes=2) for n in (1, parts)]
     before = weights(engines[0].chain)
     whole, pieces = (train(engine, batch) for engine in engines)
@@ -28,11 +28,23 @@ def test_micro_batches_add_up_to_the_whole_batch(rule: str, parts: int) -> None:
 
 def test_losses_of_micro_batches_are_reported_as_of_the_batch() -> None:
     engines = [make_convolutional("lfnn_l", EngineConfig(micro_batches=n)) for n in (1, 4)]
-    whole, pieces = (engine.train_step(volumes(), 0, 0.05) for engine in engines)
+    whole, pieces = (engine.train_step(volumes(size=7), 0, 0.05) for engine in engines)
     for block, other in zip(whole, pieces, strict=True):
         assert block.keys() == other.keys()
         for name, value in block.items():
             assert float(other[name]) == pytest.approx(float(value), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parts", "sizes"), [(1, [7]), (2, [4, 3]), (4, [2, 2, 2, 1]), (9, [1] * 7)]
+)
+def test_a_batch_is_run_in_as_many_parts_as_asked(parts: int, sizes: list[int]) -> None:
+    engine = make_convolutional("bp", EngineConfig(micro_batches=parts), axes=2)
+    seen: list[int] = []
+    first = next(iter(engine.chain))
+    first.body.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    engine.train_step(volumes(2, size=7), 0, 0.05)
+    assert seen == sizes
 
 
 def test_more_micro_batches_than_samples_are_one_each() -> None:
