@@ -160,32 +160,37 @@ def predict(
         return _finish(summary, as_json, stream)
 
 
+Scans = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="A scan, a folder of them, a BIDS root, or a manifest CSV."
+    ),
+]
+StepsFile = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Steps and grid: tried as given, then under configs/, then as installed.",
+    ),
+]
+StepChanges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one key, e.g. grid.mask=scan; repeatable."
+    ),
+]
+
+
 @app.command()
 def preprocess(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE", help="A scan, a folder of them, a BIDS root, or a manifest CSV."
-        ),
-    ],
+    source: Scans,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the derivatives; made when needed.")
     ],
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="Steps and grid: tried as given, then under configs/, then as installed.",
-        ),
-    ] = Path("preprocess/mni2mm.yaml"),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change one key, e.g. grid.mask=scan; repeatable."
-        ),
-    ] = None,
+    config: StepsFile = Path("preprocess/mni2mm.yaml"),
+    overrides: StepChanges = None,
     jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Scans at the same time.")] = 1,
     dask: Annotated[
         str | None,
@@ -239,7 +244,10 @@ def preprocess(
 
 
 benchmark = typer.Typer(
-    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Measure, on noise."
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Measure time and memory.",
 )
 app.add_typer(benchmark, name="benchmark")
 
@@ -283,6 +291,34 @@ def speed(
         from brainage.workflows.benchmark_speed import benchmark_speed
 
         return _finish(benchmark_speed(settings, out=out, report=_tell), as_json, stream)
+
+
+@benchmark.command(name="preprocess")
+def preprocess_speed(
+    source: Scans,
+    config: StepsFile = Path("preprocess/mni2mm.yaml"),
+    overrides: StepChanges = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Scans, evenly chosen.")] = 10,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Repetitions of both.")] = 1,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Time the preprocessing of raw scans: each step, scans per minute, memory.
+
+    One process and two take the same scans in turn, one thread each; nothing is written.
+
+    \b
+    Example:
+      brainage benchmark preprocess scans/ --config preprocess/mni2mm.yaml --rounds 3
+    """
+    with _reporting(as_json, verbose) as stream:
+        from brainage.config.preprocess import load_preprocess_config
+
+        settings = load_preprocess_config(config, overrides or ())
+        from brainage.workflows.benchmark_preprocess import benchmark_preprocess
+
+        result = benchmark_preprocess(source, settings, limit=limit, rounds=rounds, report=_tell)
+        return _finish(result, as_json, stream)
 
 
 manifest = typer.Typer(
