@@ -35,6 +35,7 @@ class Figure:
     """A quality figure; ``suspect`` is the side on which a value is worth a look.
 
     ``none``: it depends on the field of view and on whether the scan was stripped before.
+    ``optional``: of a step that settings can leave out.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Figure:
     places: int
     suspect: Side
     meaning: str
+    optional: bool = False
 
     @property
     def label(self) -> str:
@@ -57,7 +59,9 @@ FIGURES = (
     Figure("snr_total", "", 2, "low", "mean over grey, white and CSF of median / SD"),
     Figure("cnr", "", 2, "low", "distance of the grey and white medians / their joint SD"),
     Figure("cjv", "", 2, "high", "spread of grey and white / distance of their medians"),
-    Figure("bias_field_spread", "", 3, "high", "SD of the bias field's logarithm in the brain"),
+    Figure(
+        "bias_field_spread", "", 3, "high", "SD of the bias field's logarithm in the brain", True
+    ),
     Figure("foreground_fraction", "", 3, "none", "share of the volume that is not background"),
     Figure("rotation_degrees", "°", 1, "high", "how far the head was turned to fit the template"),
     Figure("scale", "", 3, "both", "mean linear factor from the scan to the template"),

@@ -53,7 +53,8 @@ def quality_flags(
     """Names like ``low_template_dice``, in the order of ``FIGURES``.
 
     Args:
-        figures: of one scan; ``no_cjv`` flags a figure with limits that it does not have.
+        figures: of one scan; ``no_cjv`` flags a figure with limits that it does not have, unless
+            it is optional.
         limits: by default those of the package.
     """
     known = (limits or load_quality_limits()).limits
@@ -63,7 +64,7 @@ def quality_flags(
             continue
         limit, value = known[figure.name], figures.get(figure.name)
         if value is None:
-            flags.append(f"no_{figure.name}")
+            flags += [] if figure.optional else [f"no_{figure.name}"]
         elif limit.low is not None and value < limit.low:
             flags.append(f"low_{figure.name}")
         elif limit.high is not None and value > limit.high:

@@ -61,7 +61,7 @@ def preprocess_on_dask(
 
         waiting = deque(paths)
         under_way: dict[Any, Path] = {}
-        futures = as_completed()
+        futures = as_completed(loop=client.loop)
 
         def hand_out() -> None:
             while waiting and len(under_way) < SCANS_PER_WORKER * _num_workers(client):

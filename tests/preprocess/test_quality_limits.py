@@ -39,3 +39,9 @@ def test_the_package_s_limits_hold_for_every_figure_on_its_suspect_sides():
     assert found == expected
     assert limits.num_scans == 199
     assert "MAD" in limits.rule
+
+
+def test_a_figure_of_a_step_that_was_left_out_is_not_flagged():
+    limits = QualityLimits({"bias_field_spread": Limit(None, 0.2)}, "made up", 3, "x")
+    assert quality_flags({}, limits) == ()
+    assert quality_flags({"bias_field_spread": 0.3}, limits) == ("high_bias_field_spread",)
