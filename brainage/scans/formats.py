@@ -28,7 +28,7 @@ from brainage.errors import ScanError
 from brainage.scans.checks import check_shape, shape_text, three_axes
 
 SPARE_BYTES = 64 * 2**20
-"""What may follow the voxels of a packed file: names of colours, the history MGH files carry."""
+"""What may lie before the voxels, and after those of a packed file: notes, history, colours."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEAD_BYTES = 1024
@@ -67,7 +67,7 @@ def open_image(path: Path, content: bytes) -> OpenedImage:
         dtype: np.dtype[Any] = header.get_data_dtype()
         offset = int(header.get_data_offset())
         shape = tuple(int(size) for size in header.get_data_shape())
-        if min(shape, default=0) < 1 or offset < 0:
+        if min(shape, default=0) < 1 or not 0 <= offset <= SPARE_BYTES:
             raise ValueError(f"a shape of {shape_text(shape)} at offset {offset}")
     if dtype.kind not in "iuf":
         raise ScanError(path, "read", f"expected real-valued voxels, got {dtype}")

@@ -82,6 +82,14 @@ def test_a_header_that_promises_more_than_any_scan_is_refused_before_unpacking(t
     assert refused(tmp_path / "scan.nii.gz").startswith("expected at most 268435456 voxels")
 
 
+def test_a_header_that_puts_the_voxels_beyond_any_file_is_refused_before_unpacking(tmp_path):
+    """Found by altering bytes: such a number was asked for as memory."""
+    content = bytearray(nib.Nifti2Image(volume(), np.eye(4)).to_bytes())
+    content[168:176] = struct.pack("<q", 2**62)  # vox_offset
+    (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(content))
+    assert refused(tmp_path / "scan.nii.gz").startswith("damaged NIfTI header: ")
+
+
 @pytest.mark.parametrize("image_class", [nib.Nifti1Pair, nib.Nifti2Pair])
 def test_a_nifti_pair_is_named_as_what_it_is(tmp_path, image_class):
     image_class(volume(), np.eye(4)).to_filename(tmp_path / "scan.hdr")
