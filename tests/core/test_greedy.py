@@ -97,7 +97,7 @@ def test_each_epoch_reports_the_block_that_trained() -> None:
         assert {f"val/block{k}/mae_years" for k in (1, 2, 3)} <= set(entry)
 
 
-@pytest.mark.parametrize("num_blocks", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("num_blocks", [1, 2, 3, 7, 12, 49])
 @pytest.mark.parametrize("steps_in_phase", [1, 3, 10, 49])
 def test_phases_begin_at_their_step_whatever_rounding_does(
     num_blocks: int, steps_in_phase: int
