@@ -46,6 +46,8 @@ def find_scans(
         place = unpacked(source) if _is_archive(source) else located(source)
     except ScanError as error:  # a path into an archive
         raise ManifestError(f"{source}: {error.reason}") from error
+    if not is_there(place):
+        raise ManifestError(f"{source}: no such file or folder in the archive")
     try:
         found = _records(place, subject_from)
     except ManifestError as error:

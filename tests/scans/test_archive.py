@@ -240,6 +240,16 @@ def test_a_member_that_is_not_there_is_a_row(tmp_path):
     assert caught.value.scan == str(path / "c.nii")
 
 
+def test_a_place_inside_an_archive_is_a_source_of_its_own(tmp_path):
+    (tmp_path / "f" / "deep").mkdir(parents=True)
+    volume().to_filename(tmp_path / "f" / "deep" / "x.nii")
+    path = pack(tmp_path / "a.zip", tmp_path / "f")
+    for source in (path / "deep", path / "deep" / "x.nii"):
+        assert [record.scan for record in find_scans(source).records] == [path / "deep" / "x.nii"]
+    with pytest.raises(ManifestError, match=r"a\.zip/none: no such file or folder in the archive"):
+        find_scans(path / "none")
+
+
 def test_a_manifest_can_name_scans_inside_an_archive(tmp_path):
     (tmp_path / "f").mkdir()
     volume().to_filename(tmp_path / "f" / "x.nii")
