@@ -56,7 +56,14 @@ def settle_cuts(config: RunConfig, input_shape: tuple[int, ...], device: torch.d
     try:
         stages = build_stages(config.backbone, input_shape, config.seed)
         size = config.trainer.batch_size
-        blocks = resolve_cuts(stages, input_shape, size, config.blocks, device=device)
+        blocks = resolve_cuts(
+            stages,
+            input_shape,
+            size,
+            config.blocks,
+            device=device,
+            precision=config.engine.precision,
+        )
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"blocks: {str(error).splitlines()[0]}") from error
     return replace(config, blocks=blocks)

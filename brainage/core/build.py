@@ -76,7 +76,7 @@ def _input_shapes(
     for stage, block in zip(stages, block_of, strict=True):
         try:
             shapes.append(output_shape(stage, shapes[-1]))
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # the latter from normalisation
             reason = str(error).splitlines()[0]
             raise ValueError(
                 f"block {block + 1} cannot take an input of shape {shapes[-1]}; the "
