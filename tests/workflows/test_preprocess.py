@@ -309,3 +309,28 @@ def test_wrong_input_is_one_line_and_exit_code_2(made, tmp_path, capsys, argumen
     assert len(lines) == 1
     assert told in lines[0]
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_no_name_of_a_dicom_header_reaches_the_output(tmp_path, monkeypatch):
+    source = Path(__file__).parents[3] / "shared" / "data" / "dicom" / "t1w_series"
+    if not source.exists():
+        pytest.skip("the DICOM series is not here")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    out = tmp_path / "out"
+    preprocess(source, out=out, config=PREPROCESS, cache_folder=tmp_path / "cache")
+    import pydicom
+
+    header = pydicom.dcmread(next(source.iterdir()), stop_before_pixels=True)
+    names = ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID")
+    secrets = [str(header.get(name, "")) for name in names]
+    secrets = [secret.encode() for secret in secrets if len(secret) > 3]
+    assert secrets
+    leaks = [
+        (path.name, secret)
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.suffix not in {".gz", ".npz", ".jpg"}
+        for secret in secrets
+        if secret in path.read_bytes()
+    ]
+    assert leaks == []
