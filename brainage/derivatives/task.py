@@ -97,6 +97,8 @@ class MakeDerivatives:
             raise ScanError(path, "read", "expected the file to stay as it is, it was changed")
         found = cache.load_findings(scan)
         state = Preprocessor(config).find(scan)[0] if found is None else found[0]
+        # Of the scan as it is in its file, whatever the steps made of it.
+        state = replace(state, scan=scan)
         figures = measure_quality(state)
         name = plan.name
         contents = {

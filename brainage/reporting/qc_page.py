@@ -12,6 +12,9 @@ from brainage.preprocess.quality_limits import Limit, QualityLimits, load_qualit
 from brainage.reporting.formatting import decimals
 from brainage.reporting.page import page_environment, verbatim, write_page
 
+# A picture takes 35 kB of the page; of more scans only those with a flag are shown.
+MAX_SCANS_WITH_PICTURES = 1000
+
 # Every flag there can be, in words.
 FLAG_TEXTS = {
     f"{side}_{figure.name}": f"{side} {figure.label}"
@@ -89,7 +92,11 @@ def render_quality_page(page: QualityPage, *, pictures: Path) -> str:
     """The page as text."""
     limits = load_quality_limits()
     flags = Counter(flag for card in page.cards for flag in card.flags)
-    rows = [(card, _cells(card), _data_uri(card.picture, pictures)) for card in page.cards]
+    all_shown = len(page.cards) <= MAX_SCANS_WITH_PICTURES
+    rows = [
+        (card, _cells(card), _data_uri(card.picture, pictures) if all_shown or card.flags else None)
+        for card in page.cards
+    ]
     return (
         page_environment()
         .get_template("qc.html.j2")
@@ -98,6 +105,7 @@ def render_quality_page(page: QualityPage, *, pictures: Path) -> str:
             figures=FIGURES,
             flag_texts=FLAG_TEXTS,
             rows=rows,
+            all_shown=all_shown,
             flag_counts=_in_order(flags),
             limits=limits,
             limit_rows=[_limit_row(figure, limits, flags) for figure in FIGURES],

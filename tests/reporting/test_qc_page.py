@@ -104,3 +104,16 @@ def test_two_hundred_scans_are_a_page_of_few_megabytes(folder):
     cards = tuple(card(f"sub-{n}", picture=Path("typical.jpg")) for n in range(200))
     page = QualityPage(title="t", preprocessing_hash="abc", spacing_mm=2.0, cards=cards)
     assert len(render_quality_page(page, pictures=folder)) < 8_000_000
+
+
+def test_of_very_many_scans_only_flagged_ones_have_their_picture(folder):
+    good = card("sub-good", picture=Path("one.jpg"))
+    odd = card("sub-odd", picture=Path("one.jpg"), flags=("high_cjv",))
+    page = QualityPage(
+        title="t", preprocessing_hash="abc", spacing_mm=2.0, cards=(odd, *[good] * 1000)
+    )
+    source = render_quality_page(page, pictures=folder)
+    rows = rows_of(source)
+    assert [row.count("<img") for row in rows] == [1, *[0] * 1000]
+    assert "one.jpg" in rows[1]
+    assert "only flagged ones have their picture" in Page(source).text
