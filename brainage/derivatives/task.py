@@ -14,7 +14,7 @@ from brainage.derivatives.files import nifti_bytes, write_together
 from brainage.derivatives.names import DerivativeName
 from brainage.derivatives.sidecar import identity, image_sidecar, mask_sidecar
 from brainage.derivatives.transform import itk_transform_text
-from brainage.errors import BrainageError, ScanError
+from brainage.errors import BrainageError, RunFolderError, ScanError
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.pipeline import Preprocessor
@@ -150,9 +150,13 @@ def _withdraw(out: Path, name: DerivativeName, key: str) -> None:
     """
     if not key:
         return
-    for path in (name.image_sidecar, name.mask_sidecar, name.image, name.mask, name.transform,
-                 name.picture):  # fmt: skip
-        (out / path).unlink(missing_ok=True)
+    files = (name.image_sidecar, name.mask_sidecar, name.image, name.mask, name.transform,
+             name.picture)  # fmt: skip
+    try:
+        for path in files:
+            (out / path).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{out}: cannot write: {error.strerror}") from error
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -21,7 +21,8 @@ from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import IntensityConfig
 from brainage.preprocess.quality import FIGURES
 from brainage.preprocess.threads import fix_itk
-from brainage.workflows.preprocess import INTERRUPTED, PreprocessSummary, preprocess
+from brainage.workflows.preprocess import preprocess
+from brainage.workflows.preprocess_run import INTERRUPTED, PreprocessSummary
 from tests.derivatives.bids import problems, validator_errors
 from tests.workflows.tiny import PREPROCESS, TinyCohort, read_table, sha256
 
