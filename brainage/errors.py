@@ -50,6 +50,7 @@ class ScanError(BrainageError):
     STAGES = (
         "read",
         "check",
+        "denoise",
         "brain_extraction",
         "bias_field",
         "registration",

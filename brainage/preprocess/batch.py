@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from brainage.core.allocator import keep_freed_memory
 from brainage.errors import BrainageError, ScanError
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
@@ -62,6 +63,7 @@ def preprocess_scans(
             on_outcome(outcome)
 
     if jobs == 1:
+        keep_freed_memory()  # half of the extraction networks' time
         for index, path in enumerate(paths):
             finished(index, task(path, config, cache))
     else:

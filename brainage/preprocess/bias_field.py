@@ -27,11 +27,14 @@ class EstimateBiasField:
         self.config = config
 
     def __call__(self, state: ScanState) -> ScanState:
-        """Add ``bias`` and the quality number ``bias_field_spread``: its SD in log units."""
-        assert state.brain is not None
+        """Add ``bias`` and the quality number ``bias_field_spread``: its SD in log units.
+
+        Inside the brain where it is known already, inside the head otherwise.
+        """
         if self.config.method == "none":
             return state
-        brain, scan = state.brain, state.scan
+        scan = state.scan
+        brain = state.brain or _head(scan)
         ratio = self.config.spacing_mm / scan.spacing_mm
         block_XYZ = np.maximum(np.rint(ratio), 1).astype(np.int64)
         means, inside = _block_means(brain.crop(scan.data_XYZ), brain.mask_XYZ, block_XYZ)
@@ -55,7 +58,8 @@ class EstimateBiasField:
             raise ScanError(scan.source, self.name, "N4 gave a field that is not finite")
         spread = float(log_XYZ[inside].std(dtype=np.float64))
         quality = {**state.quality, "bias_field_spread": spread}
-        return replace(state, bias=BiasField(log_XYZ, block_XYZ), quality=quality)
+        bias = BiasField(log_XYZ, block_XYZ, brain.start_XYZ)
+        return replace(state, bias=bias, quality=quality)
 
     def _n4(self, means: Image, inside: Mask, spacing_mm: npt.NDArray[np.float64]) -> Image:
         """Natural logarithm of the field at every block; SimpleITK's arrays are in ZYX order."""
@@ -82,8 +86,24 @@ def corrected_brain(scan: Scan, brain: Brain, bias: BiasField | None) -> Image:
         return data_XYZ
     log_XYZ = bias.log_XYZ
     for axis, size in enumerate(data_XYZ.shape):
-        log_XYZ = _expand(log_XYZ, axis, size, int(bias.block_XYZ[axis]))
+        first = int(brain.start_XYZ[axis] - bias.start_XYZ[axis])
+        log_XYZ = _expand(log_XYZ, axis, first, size, int(bias.block_XYZ[axis]))
     return np.asarray(data_XYZ * np.exp(-log_XYZ), dtype=np.float32)
+
+
+def corrected_scan(scan: Scan, bias: BiasField | None) -> Image:
+    """The whole scan with the bias field, if there is one, divided out."""
+    everything = Brain(np.ones(scan.data_XYZ.shape, dtype=bool), np.zeros(3, np.int64), "none")
+    return corrected_brain(scan, everything, bias)
+
+
+def _head(scan: Scan) -> Brain:
+    """The voxels above Otsu's threshold, in a box that is the whole scan."""
+    import SimpleITK as sitk  # noqa: N813, PLC0415 - deferred: slow to load
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(scan.data_XYZ.T))
+    head_ZYX = sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1))
+    return Brain(np.ascontiguousarray(head_ZYX.T) > 0, np.zeros(3, np.int64), "head")
 
 
 def _block_means(
@@ -101,12 +121,12 @@ def _block_means(
     return means, counts >= 0.5 * int(np.prod(block_XYZ))
 
 
-def _expand(values: Image, axis: int, size: int, block: int) -> Image:
-    """Interpolate linearly along one axis from block centres to ``size`` voxels.
+def _expand(values: Image, axis: int, first: int, size: int, block: int) -> Image:
+    """Interpolate linearly along one axis from block centres to ``size`` voxels from ``first`` on.
 
     Written out instead of a matrix product, whose last bits depend on the number of threads.
     """
-    position = (np.arange(size) + 0.5) / block - 0.5
+    position = (first + np.arange(size) + 0.5) / block - 0.5
     position = np.clip(position, 0, values.shape[axis] - 1)
     lower = np.minimum(position.astype(np.int64), max(values.shape[axis] - 2, 0))
     upper = np.minimum(lower + 1, values.shape[axis] - 1)

@@ -108,7 +108,7 @@ class PreprocessCache:
         )
         bias = None
         if "log_XYZ" in arrays:
-            bias = BiasField(arrays["log_XYZ"], arrays["block_XYZ"])
+            bias = BiasField(arrays["log_XYZ"], arrays["block_XYZ"], arrays["field_start_XYZ"])
         state = ScanState(
             scan=scan,
             brain=brain,
@@ -128,7 +128,11 @@ class PreprocessCache:
             "scan_to_template": state.scan_to_template,
         }
         if state.bias is not None:
-            arrays |= {"log_XYZ": state.bias.log_XYZ, "block_XYZ": state.bias.block_XYZ}
+            arrays |= {
+                "log_XYZ": state.bias.log_XYZ,
+                "block_XYZ": state.bias.block_XYZ,
+                "field_start_XYZ": state.bias.start_XYZ,
+            }
         facts = {
             "quality": dict(state.quality),
             "seconds": dict(seconds),

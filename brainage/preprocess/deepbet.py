@@ -1,9 +1,9 @@
 """Run the two networks of the deepbet package: one finds the brain's box, one its voxels.
 
 Only the package's weights are used (TorchScript, inside its wheel); its own code needs a
-graphical toolkit and sums that depend on the number of threads. Everything around the networks is
-numpy here, and the networks' outputs do not change with the number of threads (a test holds this),
-so a mask is the same however many processes share the machine.
+graphical toolkit and sums that depend on the number of threads. What is around the networks is
+numpy here, and their decisions do not change with the number of threads (a test holds this), so a
+mask is the same however many processes share the machine.
 
 Source: Fisch et al. 2024, Computers in Biology and Medicine 179:108845; deepbet is MIT licensed.
 """
@@ -14,11 +14,11 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import ndimage
 
 from brainage.errors import MissingPackage
+from brainage.preprocess.deepbet_network import DeepbetNetwork, Indices
 from brainage.preprocess.state import Image, Mask
 
 _COARSE_SHAPE = (128, 128, 128)
@@ -36,18 +36,19 @@ def deepbet_mask(data_XYZ: Image) -> Mask | None:
 
     Takes about 4 s of one core whatever the scan's size; 1.2 GB of memory at the peak.
     """
-    coarse_XYZ = data_XYZ[_nearest(data_XYZ.shape, _COARSE_SHAPE)]
+    coarse_XYZ = data_XYZ[np.ix_(*_nearest(data_XYZ.shape, _COARSE_SHAPE))]
     low, high = np.quantile(coarse_XYZ, [_LOW_QUANTILE, _HIGH_QUANTILE]).tolist()
     if not high > low:
         return None
-    found_XYZ = _largest_part(_run(_network("bbox_model.pt"), _normalised(coarse_XYZ, low, high)))
+    everywhere = [np.arange(size) for size in _COARSE_SHAPE]
+    found_XYZ = _largest_part(_run("bbox_model.pt", _normalised(coarse_XYZ, low, high), everywhere))
     box = None if found_XYZ is None else _box(found_XYZ, data_XYZ.shape)
     if box is None:
         return None
     inside_XYZ = data_XYZ[box]
-    fine_XYZ = inside_XYZ[_nearest(inside_XYZ.shape, _FINE_SHAPE)]
-    probable_XYZ = _run(_network("model.pt"), _normalised(fine_XYZ, low, high))
-    brain_XYZ = _largest_part(probable_XYZ[_nearest(_FINE_SHAPE, inside_XYZ.shape)])
+    fine_XYZ = inside_XYZ[np.ix_(*_nearest(inside_XYZ.shape, _FINE_SHAPE))]
+    voxels = _nearest(_FINE_SHAPE, inside_XYZ.shape)
+    brain_XYZ = _largest_part(_run("model.pt", _normalised(fine_XYZ, low, high), voxels))
     if brain_XYZ is None:
         return None
     mask_XYZ = np.zeros(data_XYZ.shape, dtype=bool)
@@ -73,33 +74,36 @@ def deepbet_weights() -> tuple[Path, Path]:
 
 
 @cache
-def _network(name: str) -> torch.nn.Module:
+def _network(name: str) -> DeepbetNetwork:
     """One of the networks, loaded once per process."""
     (path,) = (weights for weights in deepbet_weights() if weights.name == name)
     with warnings.catch_warnings():
         # TorchScript is what the wheel carries; torch < 2.14 still reads it and says it is old.
         warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
-        network: torch.nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-    return network.eval()
+        script: torch.nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    network = DeepbetNetwork()
+    network.load_state_dict(script.state_dict())
+    network.eval()
+    for weight in network.parameters():
+        if weight.ndim == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+    return network
 
 
-def _run(network: torch.nn.Module, image_XYZ: Image) -> Mask:
-    """Where the network's probability of brain exceeds one half."""
+def _run(name: str, image_XYZ: Image, voxels: Indices) -> Mask:
+    """Where the network's probability of brain exceeds one half, at these voxels of the image."""
+    network = _network(name)
     with torch.inference_mode():
-        probability_XYZ = network(torch.from_numpy(image_XYZ)[None, None])[0, 1]
-        return np.asarray((probability_XYZ > 0.5).numpy(), dtype=bool)
+        features_CXYZ = network(torch.from_numpy(image_XYZ)[None, None])
+        return np.asarray(network.is_brain(features_CXYZ, voxels).numpy(), dtype=bool)
 
 
-def _nearest(
-    old_shape: tuple[int, ...], new_shape: tuple[int, ...]
-) -> tuple[npt.NDArray[np.intp], ...]:
-    """Index that picks, for each voxel of a new grid over the same box, the nearest old one."""
-    return np.ix_(
-        *(
-            np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(np.intp), old - 1)
-            for old, new in zip(old_shape, new_shape, strict=True)
-        )
-    )
+def _nearest(old_shape: tuple[int, ...], new_shape: tuple[int, ...]) -> Indices:
+    """For each axis, the nearest old index of each voxel of a new grid over the same box."""
+    return [
+        np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(np.intp), old - 1)
+        for old, new in zip(old_shape, new_shape, strict=True)
+    ]
 
 
 def _normalised(image_XYZ: Image, low: float, high: float) -> Image:

@@ -18,8 +18,8 @@ Matrix = npt.NDArray[np.float64]
 class Brain:
     """Where the brain lies: a box of the scan's grid and the brain's voxels in it.
 
-    ``start_XYZ`` (3,) is the first voxel of the box; ``source`` names where the mask is from:
-    ``deepbet``, ``already stripped`` or ``none``.
+    ``start_XYZ`` (3,) is the first voxel of the box; ``source`` names where the mask is from: the
+    method of the configuration or ``already stripped``.
     """
 
     mask_XYZ: Mask
@@ -43,11 +43,13 @@ class Brain:
 class BiasField:
     """Natural logarithm of the multiplicative field, at the centres of blocks of voxels.
 
-    ``log_XYZ`` has one value for every ``block_XYZ`` (3,) voxels of the brain's box.
+    ``log_XYZ`` has one value for every ``block_XYZ`` (3,) voxels, from voxel ``start_XYZ`` (3,) of
+    the scan on.
     """
 
     log_XYZ: Image
     block_XYZ: npt.NDArray[np.int64]
+    start_XYZ: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,14 @@ class Volume:
 class ScanState:
     """A scan on its way through the steps; a step returns a new state and changes none.
 
-    ``scan_to_template`` (4, 4) maps millimetres in scan space to millimetres in MNI space.
+    ``scan_to_template`` (4, 4) maps millimetres in scan space to millimetres in MNI space. ``pose``
+    is such a matrix from an earlier round, rough but good enough to see the head upright.
+    ``denoised`` tells whether the voxels of ``scan`` are still those of the file.
     """
 
     scan: Scan
+    denoised: bool = False
+    pose: Matrix | None = None
     brain: Brain | None = None
     bias: BiasField | None = None
     scan_to_template: Matrix | None = None

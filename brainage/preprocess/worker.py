@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from brainage.core.allocator import keep_freed_memory
 from brainage.errors import BrainageError, ScanError
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
@@ -107,6 +108,7 @@ def work(
     signal.signal(signal.SIGTERM, _exit)
     # Read by torch when it is loaded, which happens at the first scan that is not stripped.
     os.environ["OMP_NUM_THREADS"] = str(num_threads)
+    keep_freed_memory()
     cache = PreprocessCache(cache_folder, config)
     while True:
         try:

@@ -11,9 +11,9 @@ import pytest
 
 from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
-from brainage.preprocess.config import PreprocessConfig
+from brainage.preprocess.config import PreprocessConfig, RegistrationConfig
 
-CONFIG = PreprocessConfig()
+CONFIG = PreprocessConfig(registration=RegistrationConfig(max_starts=1))
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_the_field_is_interpolated_between_block_centres(make):
     made.data_XYZ = np.ones_like(made.data_XYZ)
     brain = Brain(np.ones((8, 4, 4), bool), np.zeros(3, np.int64), "none")
     log_XYZ = np.log(np.array([1.0, 4.0], np.float32)).reshape(2, 1, 1)
-    bias = BiasField(log_XYZ, np.array([4, 4, 4]))
+    bias = BiasField(log_XYZ, np.array([4, 4, 4]), np.zeros(3, np.int64))
     profile = np.log(corrected_brain(make.as_scan(made), brain, bias)[:, 0, 0])
     # Centres of the two blocks lie at voxels 1.5 and 5.5; beyond them the field is constant.
     share = np.clip((np.arange(8) - 1.5) / 4, 0, 1)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from brainage.errors import ScanError
-from brainage.preprocess.brain_extraction import ExtractBrain, find_foreground
+from brainage.preprocess.brain_extraction import ExtractBrain
 from brainage.preprocess.config import BrainExtractionConfig
+from brainage.preprocess.foreground import find_foreground
 from brainage.preprocess.state import ScanState
 from brainage.scans.nifti import read_scan
 

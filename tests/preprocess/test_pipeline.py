@@ -14,6 +14,7 @@ from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import (
     BiasFieldConfig,
     BrainExtractionConfig,
+    DenoiseConfig,
     GridConfig,
     PreprocessConfig,
     RegistrationConfig,
@@ -108,6 +109,31 @@ def test_results_from_cached_findings_are_those_of_one_go(make, tmp_path):
     assert staged.quality == direct.quality
 
 
+def test_the_bias_field_can_be_found_before_the_brain(make):
+    made = make.moved_brain()
+    ramp = np.exp(np.linspace(-0.3, 0.3, made.data_XYZ.shape[0], dtype=np.float32))
+    made.data_XYZ = made.data_XYZ * ramp[:, None, None]
+    order = ("denoise", "bias_field", "brain_extraction", "registration")
+    first, after = (
+        Preprocessor(config)(make.as_scan(made))
+        for config in (PreprocessConfig(order=order), PreprocessConfig())
+    )
+    assert list(first.seconds)[:2] == ["bias_field", "brain_extraction"]
+    both = first.mask_XYZ & after.mask_XYZ
+    assert np.corrcoef(first.volume_XYZ[both], after.volume_XYZ[both])[0, 1] > 0.95
+
+
+def test_a_denoised_scan_is_denoised_again_where_its_findings_are_from_the_cache(make, tmp_path):
+    scan = make.as_scan(make.moved_brain())
+    denoise = DenoiseConfig(method="curvature_flow")
+    coarse = PreprocessConfig(denoise=denoise)
+    finer = replace(coarse, grid=GridConfig(spacing_mm=3.0, shape_XYZ=(56, 64, 56)))
+    preprocess_with_cache(scan, Preprocessor(coarse), PreprocessCache(tmp_path, coarse))
+    staged = preprocess_with_cache(scan, Preprocessor(finer), PreprocessCache(tmp_path, finer))
+    direct = Preprocessor(finer)(scan)
+    np.testing.assert_array_equal(staged.volume_XYZ, direct.volume_XYZ)
+
+
 @pytest.mark.slow
 def test_turning_the_head_in_the_scanner_hardly_changes_the_tensor(make):
     preprocessor = Preprocessor(PreprocessConfig())
@@ -123,7 +149,10 @@ def test_noise_is_refused(make):
     made = make.moved_brain()
     noise = np.random.default_rng(0).normal(100, 10, made.data_XYZ.shape)
     made.data_XYZ = np.where(made.data_XYZ > 0, noise, 0).astype(np.float32)
-    config = PreprocessConfig(brain_extraction=BrainExtractionConfig(method="none"))
+    config = PreprocessConfig(
+        brain_extraction=BrainExtractionConfig(method="none"),
+        registration=RegistrationConfig(max_starts=1),
+    )
     with pytest.raises(ScanError) as info:
         Preprocessor(config)(make.as_scan(made))
     assert info.value.stage == "registration"

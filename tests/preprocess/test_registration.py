@@ -56,14 +56,26 @@ def test_something_else_than_a_brain_is_refused(make):
     bar[5:65, 30:50, 30:50] = True
     made.data_XYZ = np.where(bar, noise, 0).astype(np.float32)
     with pytest.raises(ScanError) as info:
-        register(make, made)
+        register(make, made, max_starts=2)
     assert info.value.stage == "registration"
+    assert "2 starts" in info.value.reason
 
 
 def test_limits_are_those_of_the_configuration_and_stand_in_the_reason(make):
     with pytest.raises(ScanError) as info:
-        register(make, make.moved_brain(), min_dice=0.999)
+        register(make, make.moved_brain(), min_dice=0.999, retry_dice=0.999, max_starts=1)
     assert "template_dice of at least 0.999" in info.value.reason
+
+
+def test_a_head_far_turned_is_found_from_another_start(make):
+    made = make.moved_brain(degrees=-75)
+    state = register(make, made)
+    assert error_mm(state, made) < 1.5
+    assert state.quality["registration_starts"] > 1
+
+
+def test_one_start_is_enough_where_the_result_is_good(make):
+    assert register(make, make.moved_brain()).quality["registration_starts"] == 1
 
 
 def test_no_temporary_file_is_left(make, tmp_path, monkeypatch):
@@ -73,7 +85,7 @@ def test_no_temporary_file_is_left(make, tmp_path, monkeypatch):
 
 
 def test_a_failed_scan_never_gets_the_matrix_of_the_one_before(make):
-    step = RegisterToTemplate(RegistrationConfig())
+    step = RegisterToTemplate(RegistrationConfig(max_starts=1))
     made = make.moved_brain()
     good = ExtractBrain(BrainExtractionConfig(method="none"))(ScanState(make.as_scan(made)))
     step(good)
