@@ -62,13 +62,7 @@ def register_linear(
     # never find the result of another scan.
     with TemporaryDirectory(prefix="brainage-") as folder:
         if align == "nothing":
-            start = str(Path(folder) / "start.mat")
-            parameters = np.eye(3).ravel().tolist() + [0.0] * 3
-            identity = ants.create_ants_transform(
-                transform_type="AffineTransform", dimension=3, parameters=parameters
-            )
-            ants.write_transform(identity, start)
-            options["initial_transform"] = start
+            options["initial_transform"] = _write_identity(Path(folder) / "start.mat")
         result = ants.registration(
             fixed=_template_image(),
             moving=_to_ants(moving_XYZ, moving_affine),
@@ -82,6 +76,23 @@ def register_linear(
             **options,
         )
         found = ants.read_transform(result["fwdtransforms"][0])
+    return _matrix_of(found)
+
+
+def _write_identity(path: Path) -> str:
+    """A file that starts ANTs from the volumes as they lie; its name."""
+    import ants  # noqa: PLC0415
+
+    parameters = np.eye(3).ravel().tolist() + [0.0] * 3
+    identity = ants.create_ants_transform(
+        transform_type="AffineTransform", dimension=3, parameters=parameters
+    )
+    ants.write_transform(identity, str(path))
+    return str(path)
+
+
+def _matrix_of(found: Any) -> Matrix:
+    """The matrix (4, 4) of an ANTs transform, in RAS+ millimetres."""
     linear = np.asarray(found.parameters[:9], dtype=np.float64).reshape(3, 3)
     shift = np.asarray(found.parameters[9:], dtype=np.float64)
     centre = np.asarray(found.fixed_parameters, dtype=np.float64)
