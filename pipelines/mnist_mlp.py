@@ -3,8 +3,9 @@
 The network of the supplement's table S1: 784-320-320-10, hidden layers of 32 workers with 10
 neurons each, Adam, batch 128; the learning rate falls along a cosine, since with a constant one the
 error jumps by a point from epoch to epoch. Every layer is a block of its own, the output layer too,
-so under an isolated rule each learns from its own loss alone. All variants share one recipe, but for
-forward-forward, whose loss needs ten times the learning rate (docs/log.md); 55,000 images train, 5,000 validate, and the 10,000 test images are looked at once, after the last epoch.
+so under an isolated rule each learns from its own loss alone. All variants share one recipe, but
+for forward-forward, whose loss needs ten times the learning rate (docs/log.md). 55,000 images
+train, 5,000 validate, and the 10,000 test images are looked at once, after the last epoch.
 
 Command::
 
