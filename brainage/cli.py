@@ -13,6 +13,9 @@ from typing import Annotated, Any, cast
 import typer
 
 from brainage import __version__
+from brainage.commands.benchmark import benchmark
+from brainage.commands.manifest import manifest
+from brainage.commands.options import Scans, StepChanges, StepsFile
 from brainage.errors import BrainageError, RunFolderError
 from brainage.terminal import AsJson, Verbose
 from brainage.terminal import finish as _finish
@@ -160,29 +163,6 @@ def predict(
         return _finish(summary, as_json, stream)
 
 
-Scans = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SOURCE", help="A scan, a folder of them, a BIDS root, or a manifest CSV."
-    ),
-]
-StepsFile = Annotated[
-    Path,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help="Steps and grid: tried as given, then under configs/, then as installed.",
-    ),
-]
-StepChanges = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change one key, e.g. grid.mask=scan; repeatable."
-    ),
-]
-
-
 @app.command()
 def preprocess(
     source: Scans,
@@ -243,132 +223,8 @@ def preprocess(
         return _finish(summary, as_json, stream)
 
 
-benchmark = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Measure time and memory.",
-)
 app.add_typer(benchmark, name="benchmark")
-
-
-@benchmark.command()
-def speed(
-    config: Annotated[
-        Path,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="Network, sizes and methods: tried as given, then under configs/.",
-        ),
-    ] = Path("speed/single.yaml"),
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change one key, e.g. batch_size=1; repeatable."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the rows to this JSON file too.")
-    ] = None,
-    as_json: AsJson = False,
-    verbose: Verbose = 0,
-) -> int:
-    """Compare step time and memory of LFNN-l with back-propagation.
-
-    All methods train the same network on the same noise in one run. Inside the clock: forward,
-    losses, backward and update. Memory is the highest during steps above the network at rest.
-
-    \b
-    Example:
-      brainage benchmark speed --config speed/single.yaml --set blocks.num_blocks=2
-    """
-    with _reporting(as_json, verbose) as stream:
-        from brainage.config.speed import load_speed_config
-
-        settings = load_speed_config(config, overrides or ())
-        from brainage.workflows.benchmark_speed import benchmark_speed
-
-        return _finish(benchmark_speed(settings, out=out, report=_tell), as_json, stream)
-
-
-@benchmark.command(name="preprocess")
-def preprocess_speed(
-    source: Scans,
-    config: StepsFile = Path("preprocess/mni2mm.yaml"),
-    overrides: StepChanges = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Scans, evenly chosen.")] = 10,
-    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Repetitions of both.")] = 1,
-    as_json: AsJson = False,
-    verbose: Verbose = 0,
-) -> int:
-    """Time the preprocessing of raw scans: each step, scans per minute, memory.
-
-    One process and two take the same scans in turn, one thread each; nothing is written.
-
-    \b
-    Example:
-      brainage benchmark preprocess scans/ --config preprocess/mni2mm.yaml --rounds 3
-    """
-    with _reporting(as_json, verbose) as stream:
-        from brainage.config.preprocess import load_preprocess_config
-
-        settings = load_preprocess_config(config, overrides or ())
-        from brainage.workflows.benchmark_preprocess import benchmark_preprocess
-
-        result = benchmark_preprocess(source, settings, limit=limit, rounds=rounds, report=_tell)
-        return _finish(result, as_json, stream)
-
-
-manifest = typer.Typer(
-    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Cohort tables."
-)
 app.add_typer(manifest, name="manifest")
-
-Root = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Folder that scans start from; default: the manifest's."),
-]
-
-
-@manifest.command()
-def build(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="As for predict.")],
-    out: Annotated[Path, typer.Option(metavar="CSV", help="Manifest to write.")],
-    root: Root = None,
-    as_json: AsJson = False,
-    verbose: Verbose = 0,
-) -> int:
-    """Write a manifest of every scan found, with its hash and what is known of the person.
-
-    \b
-    Example:
-      brainage manifest build my_bids_folder --out cohort.csv
-    """
-    with _reporting(as_json, verbose) as stream:
-        from brainage.workflows.manifest import build_manifest
-
-        return _finish(build_manifest(source, out=out, root=root), as_json, stream)
-
-
-@manifest.command()
-def check(
-    table: Annotated[Path, typer.Argument(metavar="CSV", help="Manifest to check.")],
-    root: Root = None,
-    as_json: AsJson = False,
-    verbose: Verbose = 0,
-) -> int:
-    """Check a manifest row by row: cells, ages, repeats; that scans are there, readable, unaltered.
-
-    \b
-    Example:
-      brainage manifest check cohort.csv
-    """
-    with _reporting(as_json, verbose) as stream:
-        from brainage.workflows.manifest import check_manifest
-
-        return _finish(check_manifest(table, root=root), as_json, stream)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,1 @@
+"""Commands with a file of their own; ``brainage.cli`` puts them together. No logic."""

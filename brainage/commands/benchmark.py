@@ -1,0 +1,85 @@
+"""``brainage benchmark``: time and memory of what the other commands do."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainage.commands.options import Scans, StepChanges, StepsFile
+from brainage.terminal import AsJson, Verbose, finish, reporting, tell
+
+benchmark = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Measure time and memory.",
+)
+
+
+@benchmark.command()
+def speed(
+    config: Annotated[
+        Path,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Network, sizes and methods: tried as given, then under configs/.",
+        ),
+    ] = Path("speed/single.yaml"),
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one key, e.g. batch_size=1; repeatable."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the rows to this JSON file too.")
+    ] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Compare step time and memory of LFNN-l with back-propagation.
+
+    All methods train the same network on the same noise in one run. Inside the clock: forward,
+    losses, backward and update. Memory is the highest during steps above the network at rest.
+
+    \b
+    Example:
+      brainage benchmark speed --config speed/single.yaml --set blocks.num_blocks=2
+    """
+    with reporting(as_json, verbose) as stream:
+        from brainage.config.speed import load_speed_config
+
+        settings = load_speed_config(config, overrides or ())
+        from brainage.workflows.benchmark_speed import benchmark_speed
+
+        return finish(benchmark_speed(settings, out=out, report=tell), as_json, stream)
+
+
+@benchmark.command(name="preprocess")
+def preprocess_speed(
+    source: Scans,
+    config: StepsFile = Path("preprocess/mni2mm.yaml"),
+    overrides: StepChanges = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Scans, evenly chosen.")] = 10,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Repetitions of both.")] = 1,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Time the preprocessing of raw scans: each step, scans per minute, memory.
+
+    One process and two take the same scans in turn, one thread each; nothing is written.
+
+    \b
+    Example:
+      brainage benchmark preprocess scans/ --config preprocess/mni2mm.yaml --rounds 3
+    """
+    with reporting(as_json, verbose) as stream:
+        from brainage.config.preprocess import load_preprocess_config
+
+        settings = load_preprocess_config(config, overrides or ())
+        from brainage.workflows.benchmark_preprocess import benchmark_preprocess
+
+        result = benchmark_preprocess(source, settings, limit=limit, rounds=rounds, report=tell)
+        return finish(result, as_json, stream)

@@ -1,0 +1,28 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Scans = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="A scan, a folder of them, a BIDS root, or a manifest CSV."
+    ),
+]
+StepsFile = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Steps and grid: tried as given, then under configs/, then as installed.",
+    ),
+]
+StepChanges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one key, e.g. grid.mask=scan; repeatable."
+    ),
+]
