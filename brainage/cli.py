@@ -5,6 +5,7 @@ input is wrong (one line on stderr); 130 interrupted. A traceback is always a bu
 are imported by the command that runs them, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,9 @@ from brainage import __version__
 from brainage.commands.benchmark import benchmark
 from brainage.commands.manifest import manifest
 from brainage.commands.options import Scans, StepChanges, StepsFile
+from brainage.commands.plan import plan
 from brainage.errors import BrainageError, RunFolderError
-from brainage.terminal import AsJson, Verbose
+from brainage.terminal import AsJson, Verbose, rank_exit_code
 from brainage.terminal import finish as _finish
 from brainage.terminal import reporting as _reporting
 from brainage.terminal import resumable_by as _resumable_by
@@ -86,6 +88,12 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Go on with the interrupted run in this folder."),
     ] = None,
+    devices: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Accelerators, or processes on a CPU, that share the training."
+        ),
+    ] = 1,
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -98,18 +106,28 @@ def train(
     Example:
       brainage train --config lfnn3d.yaml --set trainer.epochs=3
       brainage train --resume runs/lfnn3d
+      brainage train --config lfnn3d.yaml --devices 2
     """
     if config is None and resume is None:
         raise _UsageError("Missing option '--config' (or '--resume' to go on with a run).")
+    if config is None and not (cast("Path", resume) / "config.yaml").is_file():
+        raise RunFolderError(f"{resume}: no run to resume: config.yaml is not there")
+    source = config or cast("Path", resume) / "config.yaml"
     from brainage.config.load import load_config
 
+    settings = load_config(source, overrides or ())
+    if devices > 1 and "WORLD_SIZE" not in os.environ:
+        from brainage.workflows.launch import launch_training
+
+        arguments = ["train", *_options(config=config, runs=runs, resume=resume)]
+        arguments += [word for each in overrides or () for word in ("--set", each)]
+        arguments += [*(["--json"] if as_json else []), *["-v"] * verbose]
+        return launch_training(settings, arguments, devices=devices)
     with _reporting(as_json, verbose) as out:
-        if config is None and not (cast("Path", resume) / "config.yaml").is_file():
-            raise RunFolderError(f"{resume}: no run to resume: config.yaml is not there")
-        source = config or cast("Path", resume) / "config.yaml"
-        settings = load_config(source, overrides or ())
-        with _resumable_by(["brainage", "train", "--resume"], str(resume) if resume else None):
-            from brainage.workflows.train import train as run_training
+        ranks = os.environ.get("WORLD_SIZE", "1")
+        command = ["brainage", "train", *(["--devices", ranks] if ranks != "1" else [])]
+        with _resumable_by([*command, "--resume"], str(resume) if resume else None):
+            from brainage.workflows.train import train_as_rank as run_training
 
             return _finish(run_training(settings, runs_folder=runs, resume=resume), as_json, out)
 
@@ -223,6 +241,7 @@ def preprocess(
         return _finish(summary, as_json, stream)
 
 
+app.command()(plan)
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(manifest, name="manifest")
 
@@ -248,7 +267,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         message = cast("Any", error).format_message().rstrip(".")
         _tell(f"error: {message}; see '{asked} --help'")
         return 2
-    return int(code or 0)
+    return rank_exit_code(int(code or 0))
+
+
+def _options(**paths: Path | None) -> list[str]:
+    """The options that were given, as words of a command line."""
+    return [word for name, path in paths.items() if path for word in (f"--{name}", str(path))]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ exception is a bug of ours and keeps its traceback::
     |-- BundleError        a model folder that is incomplete, altered or made for something else
     |-- CheckpointError    a checkpoint that cannot be read or belongs to another run
     |-- TrainingError      training that cannot go on: the loss is no longer a number
+    |-- RankError          a process of a distributed run that is gone or cannot be reached
     |-- ClusterError       a Dask cluster that cannot be reached or does not fit
     |-- RunFolderError     a run folder that cannot be written or is in use
     `-- MissingPackage     an optional package, with the command that installs it
@@ -81,6 +82,10 @@ class CheckpointError(BrainageError):
 
 class TrainingError(BrainageError):
     """Training that cannot go on, because a loss is not finite."""
+
+
+class RankError(BrainageError):
+    """A process of a distributed run that died, hangs, or cannot be reached; it is named."""
 
 
 class ClusterError(BrainageError):

@@ -8,11 +8,15 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
 from brainage.tracking.mlflow_environment import prepare_environment
+
+EXIT_CODE_FILE = "BRAINAGE_EXIT_CODE_FILE"
+"""Environment variable that names the file where rank 0 leaves the exit code of a finished run."""
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
@@ -54,7 +58,7 @@ def reporting(as_json: bool, verbosity: int) -> Iterator[TextIO]:
     """
     # Before any workflow is imported: MONAI imports MLflow, which reads its environment only then.
     prepare_environment()
-    ours = logging.DEBUG if verbosity else logging.INFO
+    ours = logging.DEBUG if verbosity else logging.INFO if _rank() == 0 else logging.WARNING
     others = logging.INFO if verbosity > 1 else logging.WARNING
     logging.basicConfig(
         level=others, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
@@ -93,7 +97,9 @@ def resumable_by(command: Sequence[str], last: str | None) -> Iterator[None]:
 
 
 def finish(summary: Summary, as_json: bool, out: TextIO) -> int:
-    """Write the summary and return its exit code."""
+    """Write the summary and return its exit code; of several ranks, the first one writes."""
+    if _rank() > 0:
+        return summary.exit_code
     if as_json:
         out.write(json.dumps(_json_values(summary.to_json())) + "\n")
     else:
@@ -108,6 +114,23 @@ def _json_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_json_values(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def rank_exit_code(code: int) -> int:
+    """The exit code for a process that may be a rank of torch's elastic launcher.
+
+    The launcher takes every code but 0 for a crash, and 1 says that a run is finished. Then the
+    true one is left for ``brainage train --devices``.
+    """
+    if code != 1 or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return code
+    if (place := os.environ.get(EXIT_CODE_FILE)) is not None:
+        Path(place).write_text(str(code), encoding="ascii")
+    return 0
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
 
 
 def tell(message: str) -> None:

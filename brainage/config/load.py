@@ -46,8 +46,12 @@ def dump_config(config: RunConfig) -> str:
 
 
 def config_hash(config: RunConfig) -> str:
-    """SHA-256 (hexadecimal) of the resolved configuration, whatever the order of its keys."""
-    text = json.dumps(to_plain(config), sort_keys=True, separators=(",", ":"))
+    """SHA-256 (hexadecimal) of the resolved configuration, whatever the order of its keys.
+
+    How devices share the run is left out: the same run can go on with other ones.
+    """
+    content = {key: value for key, value in to_plain(config).items() if key != "parallel"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from brainage.core.config import (
     TaskConfig,
     require,
 )
+from brainage.core.placement import ParallelConfig
 from brainage.core.rules import RULES
 from brainage.core.training_config import (
     EngineConfig,
@@ -69,6 +70,8 @@ class RunConfig:
     """How a step is carried out on the device."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     """Length and bookkeeping of the run."""
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    """How several devices share the run."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where the run is recorded."""
 

@@ -1,12 +1,18 @@
 """Batches from tensors in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from brainage.core.random import derive_seed
-from brainage.core.types import Batch
+from brainage.core.types import Batch, Rows
+
+
+def batch_sizes(num_samples: int, batch_size: int) -> Sequence[int]:
+    """Samples in each batch of an epoch: equal ones but for the last."""
+    whole, rest = divmod(num_samples, batch_size)
+    return [batch_size] * whole + [rest] * (rest > 0)
 
 
 class TensorBatches:
@@ -51,15 +57,16 @@ class TensorBatches:
         return len(self.targets)
 
     @property
-    def num_batches(self) -> int:
-        """Batches in one epoch."""
-        return -(-self.num_samples // self.batch_size)
+    def batch_sizes(self) -> Sequence[int]:
+        """Samples in each batch of an epoch."""
+        return batch_sizes(self.num_samples, self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of epoch ``epoch`` (0-based), in order."""
+    def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
+        """The batches of epoch ``epoch`` (0-based), in order; see ``BatchSource``."""
         order = torch.arange(self.num_samples)
         if self.shuffle:
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
             order = torch.randperm(self.num_samples, generator=generator)
-        for chosen in torch.split(order, self.batch_size):
-            yield Batch(self.inputs[chosen], self.targets[chosen])
+        for chosen in torch.split(order, self.batch_size)[first:]:
+            wanted = chosen if rows is None else chosen[list(rows(len(chosen)))]
+            yield Batch(self.inputs[wanted], self.targets[chosen])

@@ -1,4 +1,4 @@
-"""The engine for one device: moves tensors through the blocks and applies their losses.
+"""What one device does in a training step: moves tensors through its blocks, applies their losses.
 
 A rule whose losses stay in their block (LFNN-l) runs block after block: forward, backward, update,
 release, then the next block on the features computed *before* the update. No graph ever spans two
@@ -6,42 +6,49 @@ blocks, so gradient isolation is a property of the data flow, and the same order
 several devices gives the same weights (docs/adr/0002-core.md). Rules with a loss of the
 whole network run all blocks forward and then differentiate once. Direct feedback alignment lies
 between: graphs end at block boundaries, but a block waits for the network's error.
+
+A single device has all blocks and all samples. The engines of several devices
+(``engine_blocks``, ``engine_ddp``) are this one with some of the blocks or samples, and add what
+has to be sent.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.checkpoint import checkpoint
 
 from brainage.core.blocks import Block, BlockChain, BlockOutputs
 from brainage.core.forward_forward import class_scores, contrast, wrong_labels
+from brainage.core.gradients import add_own_gradients, keep_for_leaders
+from brainage.core.loss_reports import BlockParts, scaled, summed_parts, weighted_parts
+from brainage.core.memory_layout import use_channels_last, with_channels_last
 from brainage.core.objectives import BlockLoss, Objective
 from brainage.core.optim import set_learning_rate
 from brainage.core.random import random_stream
+from brainage.core.ranks import Alone, Ranks
+from brainage.core.recompute import recomputed
 from brainage.core.training_config import EngineConfig
 from brainage.core.types import Batch
 
-BlockParts = dict[str, Tensor]
-
 
 @dataclass(frozen=True)
-class _Moment:
+class Moment:
     """Where training stands, and which part of a batch is at hand.
 
-    ``share``: of the batch's samples that are in this part. ``updates``: whether the weights are
-    updated after it, as they are after the last part of a batch.
+    ``share``: of the batch's samples that this device has in this part. ``num_samples``: in this
+    part on all devices. ``updates``: whether the weights are updated after it, as they are after
+    the last part of a batch.
     """
 
     step: int
     progress: float
     part: int
     share: float
+    num_samples: int
     updates: bool
 
 
@@ -57,6 +64,13 @@ class SingleDeviceEngine:
         clip_norm: largest gradient norm of a block (isolated rules) or of the network (others).
         config: how steps are carried out.
     """
+
+    first_block = 0
+    """Index in the whole network of the chain's first block."""
+    replica = 0
+    """Number of this device among those that have the same blocks."""
+    reads_inputs = True
+    """Whether the chain's first block is the network's, which reads the inputs."""
 
     def __init__(
         self,
@@ -78,8 +92,9 @@ class SingleDeviceEngine:
         self.device = device
         self.seed = seed
         self.clip_norm = clip_norm
+        self.ranks: Ranks = Alone()
         if self.config.channels_last:
-            _use_channels_last(self.chain)
+            use_channels_last(self.chain)
         self.averages: list[AveragedModel] = []
         if self.config.ema_decay is not None:
             rule = get_ema_multi_avg_fn(self.config.ema_decay)  # type: ignore[no-untyped-call]
@@ -90,11 +105,40 @@ class SingleDeviceEngine:
 
     @property
     def answering_chain(self) -> BlockChain:
-        """The network that predicts: with averaged weights where they are kept."""
+        """The blocks that predict: with averaged weights where they are kept."""
         if not self.averages:
             return self.chain
         blocks = [average.module for average in self.averages]
         return BlockChain([block for block in blocks if isinstance(block, Block)])
+
+    # What several devices do differently.
+
+    def own_samples(self, num_samples: int) -> range:
+        """Samples of a batch, or of a micro-batch, that this device works on; all of them here."""
+        return range(num_samples)
+
+    def expect(self, batch_sizes: Sequence[int], *, training: bool = True) -> None:
+        """Hear how many samples the batches to come have, in order."""
+
+    def settle(self) -> None:
+        """Wait until nothing is under way to other devices, and agree where copies may differ."""
+
+    def _receive(self, inputs: Tensor, num_samples: int) -> Tensor:  # noqa: ARG002
+        """Inputs of the first own block for own samples; ``num_samples``: those of all devices."""
+        return self._placed(inputs)
+
+    def _send(self, features: Tensor, num_samples: int) -> None:
+        """Hand the features of the last own block on to whoever has the next one."""
+
+    def _sum_gradients(self, blocks: Sequence[int]) -> None:
+        """Add up the gradients of these own blocks over the devices that have them too."""
+
+    def _stream(self, moment: Moment, index: int) -> tuple[int | str, ...]:
+        """What dropout depends on, beside the seed; ``index``: of the own block."""
+        path: tuple[int | str, ...] = ("step", moment.step, self.first_block + index)
+        return (*path, moment.part) if moment.part else path
+
+    # The step.
 
     def end_epoch(self) -> None:
         """Close an epoch, for rules that remember losses by epoch."""
@@ -102,52 +146,85 @@ class SingleDeviceEngine:
             if block.history is not None:
                 block.history.end_epoch()
 
+    def rows(self, num_samples: int, *, training: bool = True) -> list[int]:
+        """Samples of a batch whose inputs this device reads, for ``train_step`` or ``predict``."""
+        if not self.reads_inputs:
+            return []
+        if not training:
+            return list(self.own_samples(num_samples))
+        return [
+            start + row
+            for start, count in self._micro_batches(num_samples)
+            for row in self.own_samples(count)
+        ]
+
     def train_step(
         self, batch: Batch, step: int, learning_rate: float, progress: float = 0.0
     ) -> list[BlockParts]:
-        """Update every block on one batch.
+        """Update every own block on one batch.
 
         Args:
-            batch: inputs (B, ...) and targets (B,).
+            batch: inputs (B, ...), of the samples in ``rows`` alone, and targets (B,).
             step: number of the step over the whole run, from 0.
             learning_rate: of this step.
             progress: share of training that is over, in [0, 1).
 
         Returns:
-            For each block its losses, detached scalars; none for a block that did not train.
+            For each own block its losses; none for a block that did not train.
         """
         self.chain.train()
         for optimizer in self.optimizers:
             set_learning_rate(optimizer, learning_rate)
+        inputs, targets = batch
+        targets = targets.to(self.device, non_blocking=True)
         reports = []
-        for part, moment in self._parts(self._to_device(batch), step, progress):
-            if self.objective.rule.scope == "network":
+        for part, moment in self._parts(Batch(inputs, targets), step, progress):
+            if moment.share == 0:
+                losses = self._idle_step(moment)
+            elif self.objective.rule.scope == "network":
                 losses = self._network_step(part, moment)
             elif self.objective.rule.scope == "feedback":
                 losses = self._feedback_step(part, moment)
             else:
                 losses = self._block_step(part, moment)
-            reports.append([_record(loss, moment.share) for loss in losses])
-        return reports[0] if len(reports) == 1 else _summed(reports)
+            reports.append([weighted_parts(loss.parts, moment.share) for loss in losses])
+        return reports[0] if len(reports) == 1 else summed_parts(reports)
 
-    def _parts(self, batch: Batch, step: int, progress: float) -> Iterator[tuple[Batch, _Moment]]:
-        """The batch in micro-batches; equal ones but for the last."""
-        num_samples = len(batch.targets)
+    def _micro_batches(self, num_samples: int) -> list[tuple[int, int]]:
+        """First sample and number of samples of each part of a batch; equal but for the last."""
         size = -(-num_samples // self.config.micro_batches)
-        inputs, targets = torch.split(batch.inputs, size), torch.split(batch.targets, size)
-        wrong: Sequence[Tensor] = ()
+        return [(start, min(size, num_samples - start)) for start in range(0, num_samples, size)]
+
+    def _parts(self, batch: Batch, step: int, progress: float) -> Iterator[tuple[Batch, Moment]]:
+        """The batch in micro-batches, each with this device's samples."""
+        num_samples = len(batch.targets)
         num_classes = self.objective.task.output_size
+        wrong = batch.targets
         if self.objective.rule.contrasts:
             with random_stream(self.seed, "contrast", step):
-                wrong = torch.split(wrong_labels(batch.targets, num_classes), size)
-        for part in range(len(targets)):
-            micro = Batch(inputs[part], targets[part])
-            if wrong:
-                micro = contrast(micro, wrong[part], num_classes)
-            share = len(targets[part]) / num_samples
-            yield micro, _Moment(step, progress, part, share, part == len(targets) - 1)
+                wrong = wrong_labels(batch.targets, num_classes)
+        taken = 0
+        for part, (start, count) in enumerate(self._micro_batches(num_samples)):
+            own = self.own_samples(count)
+            mine = slice(start + own.start, start + own.stop)
+            inputs = self._receive(batch.inputs[taken : taken + len(own)], count)
+            micro = Batch(inputs, batch.targets[mine])
+            taken += len(own)
+            if self.objective.rule.contrasts and len(own) > 0:
+                micro = contrast(micro, wrong[mine], num_classes)
+            share = len(own) / num_samples
+            last = start + count == num_samples
+            yield micro, Moment(step, progress, part, share, count, last)
 
-    def _block_step(self, batch: Batch, moment: _Moment) -> list[BlockLoss]:
+    def _idle_step(self, moment: Moment) -> list[BlockLoss]:
+        """A part of a batch in which this device has no sample: others' gradients are its own."""
+        active = self._active_block(moment)
+        trained = range(len(self.chain)) if active is None else [active]
+        for blocks in [[k] for k in trained] if self.objective.rule.isolated else [trained]:
+            self._update(blocks, moment)
+        return [_NO_LOSS for _ in self.chain]
+
+    def _block_step(self, batch: Batch, moment: Moment) -> list[BlockLoss]:
         """Every block by its own loss, updated before the next one begins."""
         losses = []
         inputs = batch.inputs
@@ -160,18 +237,20 @@ class SingleDeviceEngine:
                 continue
             outputs = self._forward(block, inputs, moment, index)
             inputs = _across_boundary(outputs.features)
+            if index == len(self.chain) - 1:
+                self._send(inputs, moment.num_samples)
             loss = self._block_loss(index, block, outputs, batch, moment)
             assert loss.shared is None, "an isolated rule has no loss that crosses blocks"
             # Without a gradient: forward-forward in a block that has no parameter.
             if loss.own is not None and loss.own.requires_grad:
-                _scaled(loss.own, moment.share).backward()  # type: ignore[no-untyped-call]
+                scaled(loss.own, moment.share).backward()  # type: ignore[no-untyped-call]
                 self._update([index], moment)
             losses.append(_detached(loss))
             # The graph and its activations go before the next block builds its own.
             del outputs, loss
         return losses
 
-    def _network_step(self, batch: Batch, moment: _Moment) -> list[BlockLoss]:
+    def _network_step(self, batch: Batch, moment: Moment) -> list[BlockLoss]:
         """All blocks by the network's loss, and each by its own besides."""
         losses = []
         shared: Tensor | None = None
@@ -180,19 +259,19 @@ class SingleDeviceEngine:
             outputs = self._forward(block, inputs, moment, index)
             loss = self._block_loss(index, block, outputs, batch, moment)
             if loss.own is not None:
-                _add_own_gradients(block, _scaled(loss.own, moment.share))
+                add_own_gradients(block, scaled(loss.own, moment.share))
             if loss.leaders_BW is not None:
-                _keep_for_leaders(outputs.features, loss.leaders_BW)
+                keep_for_leaders(outputs.features, loss.leaders_BW)
             if loss.shared is not None:
                 shared = loss.shared if shared is None else shared + loss.shared
             inputs = outputs.features
             losses.append(_detached(loss))
         assert shared is not None, "a rule that is not isolated has a loss of the network's output"
-        _scaled(shared, moment.share).backward()  # type: ignore[no-untyped-call]
+        scaled(shared, moment.share).backward()  # type: ignore[no-untyped-call]
         self._update(range(len(self.chain)), moment)
         return losses
 
-    def _feedback_step(self, batch: Batch, moment: _Moment) -> list[BlockLoss]:
+    def _feedback_step(self, batch: Batch, moment: Moment) -> list[BlockLoss]:
         """The output block by its loss, the others by that loss's error, projected."""
         losses = []
         own: list[Tensor] = []
@@ -203,7 +282,7 @@ class SingleDeviceEngine:
             inputs = _across_boundary(outputs.features)
             loss = self._block_loss(index, block, outputs, batch, moment)
             if loss.own is not None:
-                own.append(_scaled(loss.own, moment.share))
+                own.append(scaled(loss.own, moment.share))
             if block.feedback is not None and outputs.features.requires_grad:
                 waiting.append((block, outputs.features))
             losses.append(_detached(loss))
@@ -220,7 +299,7 @@ class SingleDeviceEngine:
             self._update([index], moment)
         return losses
 
-    def _active_block(self, moment: _Moment) -> int | None:
+    def _active_block(self, moment: Moment) -> int | None:
         """The only block that trains now, where blocks train one after the other."""
         if not self.objective.rule.sequential:
             return None
@@ -232,34 +311,29 @@ class SingleDeviceEngine:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def _forward(self, block: Block, inputs: Tensor, moment: _Moment, index: int) -> BlockOutputs:
-        path: tuple[int | str, ...] = ("step", moment.step, index)
-        if moment.part:
-            path = (*path, moment.part)
-        with random_stream(self.seed, *path), self._autocast():
-            outputs: BlockOutputs
+    def _forward(self, block: Block, inputs: Tensor, moment: Moment, index: int) -> BlockOutputs:
+        with random_stream(self.seed, *self._stream(moment, index)), self._autocast():
             if self.config.recompute_activations:
-                outputs = checkpoint(
-                    block,
-                    inputs,
-                    use_reentrant=False,
-                    context_fn=lambda: (nullcontext(), _without_statistics(block)),
-                )
-            else:
-                outputs = block(inputs)
+                return recomputed(block, inputs)
+            outputs: BlockOutputs = block(inputs)
         return outputs
 
     def _block_loss(
-        self, index: int, block: Block, outputs: BlockOutputs, batch: Batch, moment: _Moment
+        self, index: int, block: Block, outputs: BlockOutputs, batch: Batch, moment: Moment
     ) -> BlockLoss:
         return self.objective.block_loss(
-            index, outputs, batch.targets, progress=moment.progress, history=block.history
+            self.first_block + index,
+            outputs,
+            batch.targets,
+            progress=moment.progress,
+            history=block.history,
         )
 
-    def _update(self, blocks: Sequence[int], moment: _Moment) -> None:
+    def _update(self, blocks: Sequence[int], moment: Moment) -> None:
         """Clip, step and clear the blocks' gradients, if the batch is complete."""
         if not moment.updates:
             return
+        self._sum_gradients(blocks)
         if self.clip_norm is not None:
             parameters = [p for k in blocks for p in self.chain.blocks[k].parameters()]
             torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
@@ -270,60 +344,29 @@ class SingleDeviceEngine:
                 self.averages[index].update_parameters(self.chain.blocks[index])
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor) -> list[Tensor | None]:
-        """Outputs (B, C) of every block in evaluation mode; None for one that does not predict."""
+    def predict(self, inputs: Tensor, num_samples: int | None = None) -> list[Tensor | None]:
+        """Outputs (B, C) of every own block in evaluation mode; None for one that has no head.
+
+        Args:
+            inputs: (B, ...), of the samples in ``rows`` alone.
+            num_samples: of the batch on all devices; as many as inputs by default.
+        """
         chain = self.answering_chain
         chain.eval()
-        inputs = self._placed(inputs)
+        num_samples = len(inputs) if num_samples is None else num_samples
+        inputs = self._receive(inputs, num_samples)
+        if len(inputs) == 0:
+            return [None for _ in chain]
         with self._autocast():
             if self.objective.rule.contrasts:
                 return list(class_scores(chain, inputs, self.objective.task.output_size))
-            return [out.prediction_BC for out in chain.all_outputs(inputs)]
-
-    def _to_device(self, batch: Batch) -> Batch:
-        inputs, targets = batch
-        return Batch(self._placed(inputs), targets.to(self.device, non_blocking=True))
+            outputs = chain.all_outputs(inputs)
+        self._send(outputs[-1].features, num_samples)
+        return [each.prediction_BC for each in outputs]
 
     def _placed(self, inputs: Tensor) -> Tensor:
         inputs = inputs.to(self.device, non_blocking=True)
-        layout = _CHANNELS_LAST.get(inputs.ndim)
-        if self.config.channels_last and layout is not None:
-            return inputs.contiguous(memory_format=layout)
-        return inputs
-
-
-_CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
-def _use_channels_last(chain: BlockChain) -> None:
-    """Lay out the weights of convolutions with channels innermost.
-
-    A first convolution of one channel is in both layouts at once; strides that say which make its
-    output, and so all that follows, come in the wanted one.
-    """
-    for parameter in chain.parameters():
-        if (layout := _CHANNELS_LAST.get(parameter.ndim)) is not None:
-            innermost = torch.empty(
-                parameter.shape,
-                dtype=parameter.dtype,
-                device=parameter.device,
-                memory_format=layout,
-            )
-            parameter.data = innermost.copy_(parameter.data)
-
-
-@contextmanager
-def _without_statistics(block: Block) -> Iterator[None]:
-    """Leave running statistics alone: a recomputed forward pass has been counted already."""
-    norms = [each for each in block.modules() if isinstance(each, _BatchNorm)]
-    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
-    try:
-        yield
-    finally:
-        for norm, (momentum, num_batches) in zip(norms, kept, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, num_batches
+        return with_channels_last(inputs) if self.config.channels_last else inputs
 
 
 _NO_LOSS = BlockLoss(None, None, {})
@@ -332,11 +375,6 @@ _NO_LOSS = BlockLoss(None, None, {})
 def _across_boundary(features: Tensor) -> Tensor:
     """Features as the next block receives them: values without their graph."""
     return features.detach()
-
-
-def _scaled(loss: Tensor, share: float) -> Tensor:
-    """The loss by its share of the batch; a whole batch's loss stays bit for bit what it is."""
-    return loss if share == 1 else loss * share
 
 
 @torch.no_grad()
@@ -350,39 +388,6 @@ def _frozen_features(
     return features
 
 
-def _add_own_gradients(block: Block, loss: Tensor) -> None:
-    """Differentiate a block's own loss for that block's parameters alone.
-
-    The graph is kept, because the network's loss still has to come back through it.
-    """
-    parameters = [p for p in block.parameters() if p.requires_grad]
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is not None:
-            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-
-
-def _keep_for_leaders(features: Tensor, leaders_BW: Tensor) -> None:
-    """From now on, let gradients pass the features (B, channels, ...) in leaders' channels only."""
-    per_worker = features.shape[1] // leaders_BW.shape[1]
-    mask = leaders_BW.repeat_interleave(per_worker, 1)
-    mask = mask.reshape(*mask.shape, *[1] * (features.ndim - 2))
-    features.register_hook(lambda gradient: gradient * mask)  # type: ignore[no-untyped-call]
-
-
 def _detached(loss: BlockLoss) -> BlockLoss:
     """What the record needs of a loss, without its graph."""
     return BlockLoss(None, None, {name: value.detach() for name, value in loss.parts.items()})
-
-
-def _record(loss: BlockLoss, share: float) -> BlockParts:
-    return {name: _scaled(value, share) for name, value in loss.parts.items()}
-
-
-def _summed(reports: Sequence[Sequence[BlockParts]]) -> list[BlockParts]:
-    """Losses of a batch from those of its parts, each already weighted by its share."""
-    blocks = zip(*reports, strict=True)
-    return [
-        {name: torch.stack([part[name] for part in parts]).sum(0) for name in parts[0]}
-        for parts in blocks
-    ]

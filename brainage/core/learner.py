@@ -1,8 +1,7 @@
 """One's own network and tensors in, a trained leader-follower network out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ from brainage.core.training_config import (
     ScheduleConfig,
     TrainerConfig,
 )
-from brainage.core.types import Recorder, Scalar
+from brainage.core.types import Recorder, SilentRecorder
 
 PREDICTION_BATCH_SIZE = 64
 
@@ -132,7 +131,7 @@ class Learner:
             config=config,
             optimizer=self.optimizer,
             schedule=self.schedule,
-            recorder=recorder or _Nobody(),
+            recorder=recorder or SilentRecorder(),
         )
         return trainer.fit()
 
@@ -204,17 +203,3 @@ class Learner:
                 if outputs is not None:
                     found.setdefault(block, []).append(task.predict(outputs.cpu()))
         return {block: torch.cat(parts) for block, parts in found.items()}
-
-
-class _Nobody:
-    """A recorder that keeps nothing."""
-
-    def parameters(self, values: Mapping[str, Scalar]) -> None: ...
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None: ...
-
-    def event(self, kind: str, **fields: Scalar) -> None: ...
-
-    def artifact(self, path: Path, folder: str = "") -> None: ...
-
-    def close(self, status: str) -> None: ...

@@ -2,14 +2,18 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from brainage.core.checkpoint import CheckpointStore
-from brainage.core.engine import BlockParts, SingleDeviceEngine
+from brainage.core.engine import SingleDeviceEngine
+from brainage.core.engine_state import engine_tensors, load_engine_tensors, wants_tensor
+from brainage.core.loss_reports import BlockParts, joined_losses, mean_losses
 from brainage.core.metrics import score
 from brainage.core.optim import learning_rate_at
 from brainage.core.tasks import predict_together
@@ -55,24 +59,36 @@ class TrainingResult:
 
 
 def evaluate(engine: SingleDeviceEngine, source: BatchSource) -> Evaluation:
-    """Predict every sample of ``source`` with every block.
+    """Predict every sample of ``source`` with every block; on several devices, all call it.
 
     Args:
         engine: its chain is put in evaluation mode.
         source: delivered in order, without augmentation.
     """
     task = engine.objective.task
+    engine.settle()
+    engine.expect(source.batch_sizes, training=False)
+    rows = partial(engine.rows, training=False)
+    targets: list[Tensor] = []
+    own: list[dict[int, Tensor]] = []
+    for batch in source.batches(0, rows=rows):
+        targets.append(batch.targets)
+        outputs = engine.predict(batch.inputs, len(batch.targets))
+        own.append(
+            {
+                engine.first_block + index: each.cpu()
+                for index, each in enumerate(outputs)
+                if each is not None
+            }
+        )
+    engine.settle()
     predictions: dict[int, list[Tensor]] = defaultdict(list)
     losses: dict[int, list[Tensor]] = defaultdict(list)
-    targets: list[Tensor] = []
     together: list[Tensor] = []
-    for batch in source.batches(0):
-        targets.append(batch.targets)
-        outputs = engine.predict(batch.inputs)
-        answers = {block: each.cpu() for block, each in enumerate(outputs) if each is not None}
+    for answers, ages in zip(_joined(engine.ranks.gather(own)), targets, strict=True):
         for block, answer in answers.items():
             predictions[block].append(task.predict(answer))
-            losses[block].append(task.prediction_loss(answer, batch.targets))
+            losses[block].append(task.prediction_loss(answer, ages))
         if len(answers) > 1:
             together.append(predict_together(task, list(answers.values())))
     return Evaluation(
@@ -81,6 +97,16 @@ def evaluate(engine: SingleDeviceEngine, source: BatchSource) -> Evaluation:
         torch.cat(targets),
         torch.cat(together) if together else None,
     )
+
+
+def _joined(of_ranks: Sequence[Sequence[dict[int, Tensor]]]) -> Iterator[dict[int, Tensor]]:
+    """For every batch the outputs (B, C) of each block, from what each rank has of them."""
+    for pieces in zip(*of_ranks, strict=True):
+        blocks = sorted({block for piece in pieces for block in piece})
+        yield {
+            block: torch.cat([piece[block] for piece in pieces if block in piece])
+            for block in blocks
+        }
 
 
 class Trainer:
@@ -118,8 +144,11 @@ class Trainer:
         self.recorder = recorder
         self.checkpoints = checkpoints
         self.next_epoch = 0
+        self.steps_done = 0
         self.result = TrainingResult()
         self._step_times: list[float] = []
+        # Of an epoch that was interrupted: mean losses of so many steps.
+        self._begun_losses: dict[str, float] = {}
 
     @property
     def num_epochs(self) -> int:
@@ -132,6 +161,7 @@ class Trainer:
         Raises:
             TrainingError: if a loss is not finite.
             CheckpointError: if a checkpoint cannot be written, or belongs to another run.
+            RankError: if another process of a distributed run is gone.
         """
         self._resume()
         for epoch in range(self.next_epoch, self.num_epochs):
@@ -143,7 +173,7 @@ class Trainer:
                 last or (epoch + 1) % self.config.validate_every == 0
             ):
                 metrics |= self._validate(self.validation)
-            self.next_epoch = epoch + 1
+            self.next_epoch, self.steps_done, self._begun_losses = epoch + 1, 0, {}
             self.result.seconds += time.perf_counter() - started
             self.result.history.append({"train/epoch": float(epoch + 1), **metrics})
             self.recorder.metrics(metrics, step=epoch + 1)
@@ -153,21 +183,26 @@ class Trainer:
         if times is not None:
             self.result.step_seconds = times.median
             self.result.step_seconds_iqr = times.iqr
-        self.result.peak_memory_bytes = peak_memory_bytes(self.engine.device)
+        peaks = self.engine.ranks.gather(peak_memory_bytes(self.engine.device))
+        self.result.peak_memory_bytes = max(peaks)
         return self.result
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training set. The step clock stops while waiting for data."""
-        phase_steps = self.config.epochs * self.train.num_batches
-        num_steps = self.num_epochs * self.train.num_batches
-        first_step = epoch * self.train.num_batches
+        sizes = self.train.batch_sizes
+        phase_steps = self.config.epochs * len(sizes)
+        num_steps = self.num_epochs * len(sizes)
+        first = self.steps_done
         reports: list[list[BlockParts]] = []
         waited, stepped, learning_rate = 0.0, 0.0, 0.0
+        self.engine.expect(sizes[first:])
         ready = time.perf_counter()
-        for index, batch in enumerate(self.train.batches(epoch)):
+        for index, batch in enumerate(
+            self.train.batches(epoch, first=first, rows=self.engine.rows), start=first
+        ):
             begun = time.perf_counter()
             waited += begun - ready
-            step = first_step + index
+            step = epoch * len(sizes) + index
             learning_rate = learning_rate_at(
                 step % phase_steps, phase_steps, self.schedule, self.optimizer.learning_rate
             )
@@ -176,19 +211,40 @@ class Trainer:
             ready = time.perf_counter()
             self._step_times.append(ready - begun)
             stepped += ready - begun
-        metrics = _mean_losses(reports)
+            if self._is_saved_after(index + 1, len(sizes)):
+                self._save_within(index + 1, self._losses(reports, first))
+                ready = time.perf_counter()
+        self.engine.settle()
+        metrics = self._losses(reports, first)
         _check_finite(metrics, epoch)
+        slowest, peaks = zip(
+            *self.engine.ranks.gather((stepped, peak_memory_bytes(self.engine.device))),
+            strict=True,
+        )
         return metrics | {
             "train/learning_rate": learning_rate,
-            "speed/step_seconds": stepped / len(reports),
-            "speed/samples_per_second": self.train.num_samples / stepped,
+            "speed/step_seconds": max(slowest) / len(reports),
+            "speed/samples_per_second": sum(sizes[first:]) / max(slowest),
             "speed/loader_wait_seconds": waited,
-            "memory/peak_bytes": float(peak_memory_bytes(self.engine.device)),
+            "memory/peak_bytes": float(max(peaks)),
+        }
+
+    def _losses(self, reports: list[list[BlockParts]], first: int) -> dict[str, float]:
+        """Mean losses of the epoch so far, over all ranks and what came before an interruption."""
+        own = mean_losses(reports, self.engine.first_block)
+        losses = joined_losses(self.engine.ranks.gather(own), self.engine.objective.num_blocks)
+        if first == 0:
+            return losses
+        done = first + len(reports)
+        return {
+            name: (self._begun_losses.get(name, 0.0) * first + value * len(reports)) / done
+            for name, value in losses.items()
         }
 
     def _validate(self, source: BatchSource) -> dict[str, float]:
         evaluation = evaluate(self.engine, source)
-        classes = self.engine.objective.task.is_classification
+        objective = self.engine.objective
+        classes = objective.task.is_classification
         metrics: dict[str, float] = {}
         for block, predictions in evaluation.predictions_N.items():
             values = {
@@ -196,60 +252,62 @@ class Trainer:
                 **score(predictions, evaluation.targets_N, classification=classes),
             }
             metrics |= {f"val/block{block + 1}/{name}": value for name, value in values.items()}
-            if block == len(self.engine.chain) - 1:
+            if block == objective.num_blocks - 1:
                 metrics |= {f"val/{name}": value for name, value in values.items()}
         if evaluation.ensemble_N is not None:
             values = score(evaluation.ensemble_N, evaluation.targets_N, classification=classes)
             metrics |= {f"val/ensemble/{name}": value for name, value in values.items()}
         return metrics
 
+    def _is_saved_after(self, steps: int, num_steps: int) -> bool:
+        """Whether so many steps of an epoch are a reason for a checkpoint within it."""
+        every = self.config.checkpoint_every_steps
+        return (
+            self.checkpoints is not None
+            and every is not None
+            and steps % every == 0
+            and steps < num_steps
+        )
+
+    def _save_within(self, steps: int, losses: dict[str, float]) -> None:
+        """A checkpoint in the middle of an epoch."""
+        kept = self.steps_done, self._begun_losses
+        self.steps_done, self._begun_losses = steps, losses
+        self._save()
+        self.steps_done, self._begun_losses = kept
+
     def _save(self) -> None:
         if self.checkpoints is None:
             return
-        state: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "next_epoch": self.next_epoch,
+            "steps_done": self.steps_done,
+            "begun_losses": self._begun_losses,
             "history": self.result.history,
             "seconds": self.result.seconds,
             "step_times": self._step_times,
-            "chain": self.engine.chain.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.engine.optimizers],
-            "averages": [average.state_dict() for average in self.engine.averages],
         }
-        self.checkpoints.save(state)
-        self.recorder.event("checkpoint", epoch=self.next_epoch)
+        self.engine.settle()
+        step = self.next_epoch * len(self.train.batch_sizes) + self.steps_done
+        tensors = engine_tensors(self.engine) if self.engine.replica == 0 else {}
+        self.checkpoints.save(step, tensors, facts, self.engine.ranks)
+        self.recorder.event("checkpoint", epoch=self.next_epoch, step=step)
 
     def _resume(self) -> None:
-        state = None if self.checkpoints is None else self.checkpoints.load()
-        if state is None:
+        if self.checkpoints is None:
             return
-        self.next_epoch = state["next_epoch"]
-        self.result.history = state["history"]
-        self.result.seconds = state["seconds"]
-        self._step_times = state["step_times"]
-        self.engine.chain.load_state_dict(state["chain"])
-        for optimizer, saved in zip(self.engine.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for average, saved in zip(self.engine.averages, state["averages"], strict=True):
-            average.load_state_dict(saved)
-        self.recorder.event("resumed", epoch=self.next_epoch)
-
-
-def _mean_losses(reports: list[list[BlockParts]]) -> dict[str, float]:
-    """Mean of every loss over an epoch's steps, under the names of the closed list.
-
-    ``train/loss`` is that of the last block that has one: of the network's own output, unless
-    blocks train one after the other or contrast labels.
-    """
-    metrics: dict[str, float] = {}
-    for block in range(len(reports[0])):
-        for part in reports[0][block]:
-            values = [report[block][part] for report in reports if part in report[block]]
-            metrics[f"train/block{block + 1}/{part}"] = float(torch.stack(values).mean())
-        for name in ("output_loss", "loss"):
-            if name in reports[0][block]:
-                metrics["train/loss"] = metrics[f"train/block{block + 1}/{name}"]
-                break
-    return metrics
+        kept = self.checkpoints.load(wants_tensor(self.engine))
+        if kept is None:
+            return
+        tensors, facts = kept
+        self.next_epoch = facts["next_epoch"]
+        self.steps_done = facts["steps_done"]
+        self._begun_losses = facts["begun_losses"]
+        self.result.history = facts["history"]
+        self.result.seconds = facts["seconds"]
+        self._step_times = facts["step_times"]
+        load_engine_tensors(self.engine, tensors)
+        self.recorder.event("resumed", epoch=self.next_epoch, steps=self.steps_done)
 
 
 def _check_finite(metrics: dict[str, float], epoch: int) -> None:

@@ -95,12 +95,17 @@ class TrainerConfig:
     """Epochs between two evaluations on the validation set."""
     checkpoint_every: int = 1
     """Epochs between two checkpoints; the last epoch always writes one."""
+    checkpoint_every_steps: int | None = None
+    """Steps between two checkpoints within an epoch; null writes none there."""
     device: str = "auto"
     """``auto`` (an accelerator when there is one), ``cpu``, ``cuda`` or ``cuda:1``."""
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "validate_every", "checkpoint_every"):
             require(getattr(self, field) >= 1, field, "at least 1", getattr(self, field))
+        every = self.checkpoint_every_steps
+        valid = every is None or every >= 1
+        require(valid, "checkpoint_every_steps", "at least 1 or null", every)
         kind, _, index = self.device.partition(":")
         known = kind in {"auto", "cpu", "cuda"} and (not index or index.isdigit())
         require(known, "device", "auto, cpu, cuda or cuda:N", self.device)

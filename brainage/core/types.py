@@ -1,6 +1,6 @@
 """What the core exchanges with the code around it: batches in, numbers out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,11 +13,16 @@ class Batch(NamedTuple):
     """One training or evaluation batch.
 
     ``inputs`` has shape (B, C, ...) and ``targets`` shape (B,): ages in years (float) or class
-    indices (int64).
+    indices (int64). Where several devices share a batch, ``inputs`` holds only the samples that
+    this one asked for, in order, and ``targets`` still all of them.
     """
 
     inputs: Tensor
     targets: Tensor
+
+
+Rows = Callable[[int], Sequence[int]]
+"""For a batch of so many samples, whose inputs are wanted, rising; none wants targets only."""
 
 
 class BatchSource(Protocol):
@@ -32,11 +37,17 @@ class BatchSource(Protocol):
         """Samples in one epoch."""
 
     @property
-    def num_batches(self) -> int:
-        """Batches in one epoch."""
+    def batch_sizes(self) -> Sequence[int]:
+        """Samples in each batch of an epoch, in order; the same in every epoch."""
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of epoch ``epoch`` (0-based), in order."""
+    def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
+        """The batches of epoch ``epoch`` (0-based), in order.
+
+        Args:
+            epoch: which one.
+            first: batches of the epoch that are skipped, without loading them.
+            rows: whose inputs are wanted; everyone's by default. Others are not loaded.
+        """
 
 
 class Recorder(Protocol):
@@ -56,3 +67,22 @@ class Recorder(Protocol):
 
     def close(self, status: str) -> None:
         """End the record; ``status`` is ``finished``, ``failed`` or ``killed``."""
+
+
+class SilentRecorder:
+    """A recorder that keeps nothing."""
+
+    def parameters(self, values: Mapping[str, Scalar]) -> None:
+        """Forget the settings."""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Forget the numbers."""
+
+    def event(self, kind: str, **fields: Scalar) -> None:
+        """Forget the event."""
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Forget the file."""
+
+    def close(self, status: str) -> None:
+        """Nothing to end."""

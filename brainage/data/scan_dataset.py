@@ -1,6 +1,7 @@
 """Batches of preprocessed scans for training and evaluation."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from monai.data.dataloader import DataLoader
 from monai.data.dataset import Dataset
 from torch import Tensor
 
+from brainage.core.batches import batch_sizes
 from brainage.core.random import derive_seed
-from brainage.core.types import Batch
+from brainage.core.types import Batch, Rows
 from brainage.data.augment import apply_variation, draw_variation
 from brainage.data.config import AugmentationConfig
 
@@ -62,18 +64,39 @@ class ScanBatches:
         return len(self._ages_N)
 
     @property
-    def num_batches(self) -> int:
-        """Batches in one epoch, the last smaller one counted."""
-        return -(-self.num_samples // self._batch_size)
+    def batch_sizes(self) -> Sequence[int]:
+        """Samples in each batch of an epoch, the last smaller one included."""
+        return batch_sizes(self.num_samples, self._batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """The batches of epoch ``epoch``, in order: inputs (B, 1, X, Y, Z), ages (B,) in years."""
+    def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
+        """The batches of epoch ``epoch``, in order: inputs (B, 1, X, Y, Z), ages (B,) in years.
+
+        See ``BatchSource``: without ``rows`` that ask for them, volumes are neither read nor
+        augmented.
+        """
         order = self._order(epoch)
+        chosen = [order[i : i + self._batch_size] for i in range(0, len(order), self._batch_size)]
+        chosen = chosen[first:]
+        wanted = [
+            batch if rows is None else [batch[row] for row in rows(len(batch))] for batch in chosen
+        ]
+        for batch, volumes in zip(chosen, self._volumes(epoch, wanted), strict=True):
+            yield Batch(volumes, self._ages_N[batch])
+
+    def _volumes(self, epoch: int, wanted: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        """The volumes (B, 1, X, Y, Z) of each batch's samples."""
+        if not any(wanted):
+            yield from (self._volumes_NCXYZ[:0] for _ in wanted)
+            return
+        samples = [{"epoch": epoch, "index": index} for batch in wanted for index in batch]
+        ends = list(accumulate(len(batch) for batch in wanted))
         loader = DataLoader(
-            Dataset([{"epoch": epoch, "index": index} for index in order], transform=self._sample),
-            batch_size=self._batch_size,
+            Dataset(samples, transform=self._sample),
+            batch_sampler=[
+                list(range(end - len(batch), end)) for batch, end in zip(wanted, ends, strict=True)
+            ],
             num_workers=self._num_loader_workers,
-            collate_fn=_collate,
+            collate_fn=self._collate,
             # or the loader would draw from the global generator, and set it back to its seed
             generator=torch.Generator(),
         )
@@ -86,7 +109,7 @@ class ScanBatches:
         order: list[int] = torch.randperm(self.num_samples, generator=generator).tolist()
         return order
 
-    def _sample(self, place: dict[str, int]) -> tuple[Tensor, Tensor]:
+    def _sample(self, place: dict[str, int]) -> Tensor:
         epoch, index = place["epoch"], place["index"]
         volume_CXYZ = self._volumes_NCXYZ[index]
         if self._augmentation is not None:
@@ -94,9 +117,7 @@ class ScanBatches:
             generator = torch.Generator().manual_seed(seed)
             variation = draw_variation(self._augmentation, generator)
             volume_CXYZ = apply_variation(volume_CXYZ, variation, generator)
-        return volume_CXYZ, self._ages_N[index]
+        return volume_CXYZ
 
-
-def _collate(samples: Sequence[tuple[Any, Any]]) -> Batch:
-    volumes, ages = zip(*samples, strict=True)
-    return Batch(torch.stack(volumes), torch.stack(ages))
+    def _collate(self, volumes: Sequence[Any]) -> Tensor:
+        return torch.stack(list(volumes)) if volumes else self._volumes_NCXYZ[:0]

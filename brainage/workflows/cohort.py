@@ -27,8 +27,9 @@ _log = logging.getLogger(__name__)
 class Cohort:
     """Scans that can be used, in the manifest's order.
 
-    ``volumes`` has shape (N, X, Y, Z), ``ages_years`` (N,). ``failed`` are the scans that cannot
-    be used; ``cached`` counts those whose preprocessing was found done.
+    ``volumes`` has shape (N, X, Y, Z), ``ages_years`` (N,); ``input_shape`` is that of one network
+    input without the batch axis, (1, X, Y, Z). ``failed`` are the scans that cannot be used;
+    ``cached`` counts those whose preprocessing was found done.
     """
 
     records: tuple[ScanRecord, ...]
@@ -37,11 +38,7 @@ class Cohort:
     keys: tuple[str, ...]
     failed: tuple[PreprocessOutcome, ...]
     cached: int
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one network input without the batch axis: (1, X, Y, Z)."""
-        return (1, *self.volumes.shape[1:])
+    input_shape: tuple[int, ...]
 
     def fingerprint(self, config_hash: str) -> str:
         """Identifies a configuration on these very volumes and ages."""
@@ -100,11 +97,12 @@ def prepare_cohort(
         )
     return Cohort(
         records=tuple(record for record, _ in usable),
-        volumes=_load_volumes([outcome.key for _, outcome in usable], config, cache_folder),
+        volumes=load_volumes([outcome.key for _, outcome in usable], config, cache_folder),
         ages_years=np.array([record.age_years for record, _ in usable], dtype=np.float32),
         keys=tuple(outcome.key for _, outcome in usable),
         failed=tuple(failed),
         cached=sum(outcome.cached for outcome in outcomes),
+        input_shape=(1, *config.grid.shape_XYZ),
     )
 
 
@@ -142,9 +140,14 @@ def _warn_of_other_files(
         )
 
 
-def _load_volumes(
+def load_volumes(
     keys: Sequence[str], config: PreprocessConfig, cache_folder: Path
 ) -> npt.NDArray[np.float32]:
+    """Finished volumes (N, X, Y, Z) from the cache.
+
+    Raises:
+        CohortError: if one is no longer there.
+    """
     cache = PreprocessCache(cache_folder, config)
     volumes = []
     for key in keys:

@@ -17,9 +17,9 @@ from brainage.core.complexity import (
     adaptive_leader_fraction,
     data_complexity,
 )
-from brainage.core.engine import SingleDeviceEngine
-from brainage.core.optim import build_optimizers
+from brainage.core.engines import build_engine, collect_answering_chain
 from brainage.core.random import derive_seed
+from brainage.core.ranks import Alone, Ranks, device_of_rank, first_of_all, is_launched
 from brainage.core.tasks import Task, fit_task
 from brainage.core.timing import choose_device
 from brainage.core.trainer import Trainer, TrainingResult, evaluate
@@ -56,6 +56,7 @@ def fit_split(
     checkpoints: Path,
     fingerprint: str,
     recorder: Recorder,
+    ranks: Ranks | None = None,
 ) -> Fit:
     """Train on a split's training scans, watch its validation scans, predict its test scans once.
 
@@ -67,11 +68,14 @@ def fit_split(
         checkpoints: folder of this fit's checkpoints.
         fingerprint: of configuration and cohort; other checkpoints are refused.
         recorder: receives metrics of every epoch.
+        ranks: the processes that train together, which all call this; one process by default.
 
     Raises:
         CohortError: if the training ages do not differ.
         ConfigError: if the network does not fit the volumes.
+        RankError: if another rank is gone.
     """
+    ranks = ranks or Alone()
     seed = derive_seed(config.seed, name)
     ages = cohort.ages_years
     training_ages = ages[list(split.train)]
@@ -79,8 +83,20 @@ def fit_split(
         task = fit_task(config.task, torch.from_numpy(training_ages))
     except ValueError as error:
         raise CohortError(f"{name}: {error}") from error
-    config = _with_leader_fraction(config, cohort, split, name, recorder)
-    engine = _engine(config, task, cohort.input_shape, seed)
+    config = first_of_all(
+        ranks, lambda: _with_leader_fraction(config, cohort, split, name, recorder)
+    )
+    chain, objective = build_network(config, task, cohort.input_shape, seed)
+    engine = build_engine(
+        chain,
+        objective,
+        config.optimizer,
+        device=device_of(config),
+        seed=seed,
+        config=config.engine,
+        parallel=config.parallel,
+        ranks=ranks,
+    )
     trainer = Trainer(
         engine,
         _batches(config, cohort, split.train, seed, training=True),
@@ -101,24 +117,9 @@ def fit_split(
         }
         if evaluation.ensemble_N is not None:
             ensemble = evaluation.ensemble_N.double().numpy()
-    return Fit(
-        engine.answering_chain, task, result, predicted, float(training_ages.mean()), ensemble
-    )
-
-
-def _engine(
-    config: RunConfig, task: Task, input_shape: tuple[int, ...], seed: int
-) -> SingleDeviceEngine:
-    chain, objective = build_network(config, task, input_shape, seed)
-    return SingleDeviceEngine(
-        chain,
-        objective,
-        build_optimizers(chain, config.optimizer),
-        device=device_of(config),
-        seed=seed,
-        clip_norm=config.optimizer.clip_norm,
-        config=config.engine,
-    )
+    whole, _ = build_network(config, task, cohort.input_shape, seed)
+    answering = collect_answering_chain(engine, whole)
+    return Fit(answering, task, result, predicted, float(training_ages.mean()), ensemble)
 
 
 def _with_leader_fraction(
@@ -135,12 +136,14 @@ def _with_leader_fraction(
 
 
 def device_of(config: RunConfig) -> torch.device:
-    """The device the configuration names.
+    """The device the configuration names; under a launcher, that of this rank.
 
     Raises:
         ConfigError: if this machine does not have it.
     """
     try:
+        if is_launched():
+            return device_of_rank(config.trainer.device)
         return choose_device(config.trainer.device)
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from brainage.bundle.network import build_network, settle_cuts
-from brainage.config.load import config_hash, dump_config, flatten
+from brainage.config.load import config_hash, dump_config, flatten, load_config
 from brainage.config.run import RunConfig
 from brainage.core.allocator import keep_freed_memory
+from brainage.core.ranks import Alone, Ranks
 from brainage.core.tasks import fit_task
 from brainage.core.types import Recorder
 from brainage.data.splits import Split, make_folds, make_split, refuse_overlap
@@ -32,6 +33,16 @@ from brainage.workflows.run_folder import (
     write_text,
 )
 from brainage.workflows.summary import TrainSummary
+from brainage.workflows.train_ranks import (
+    HelpedSummary,
+    SharedRun,
+    help_to_train,
+    refuse_placement,
+    remember_launch,
+    restarted_run,
+    share_run,
+    training_ranks,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +61,29 @@ class Clock:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
 
-def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> TrainSummary:
+def train_as_rank(
+    config: RunConfig, *, runs_folder: Path, resume: Path | None
+) -> TrainSummary | HelpedSummary:
+    """``train``, on several devices if a launcher started this process as one of several ranks.
+
+    Args:
+        config: the run's configuration.
+        runs_folder: where the run's own folder is made.
+        resume: the folder of an interrupted run of the same configuration.
+
+    Raises:
+        BrainageError: as ``train``; a ``RankError`` if another rank is gone.
+    """
+    with training_ranks(config) as ranks:
+        if ranks.rank > 0:
+            return help_to_train(ranks)
+        resume = resume or restarted_run(runs_folder)
+        return train(config, runs_folder=runs_folder, resume=resume, ranks=ranks)
+
+
+def train(
+    config: RunConfig, *, runs_folder: Path, resume: Path | None, ranks: Ranks | None = None
+) -> TrainSummary:
     """Train, evaluate and package a model.
 
     Everything that can be wrong without reading a scan is checked before anything is written.
@@ -59,13 +92,16 @@ def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> Train
         config: the run's configuration.
         runs_folder: where the run's own folder is made.
         resume: the folder of an interrupted run of the same configuration.
+        ranks: the processes that train together, of which this is rank 0; one by default.
 
     Raises:
         BrainageError: if the input, the configuration or the folder cannot be used.
     """
+    ranks = ranks or Alone()
+    refuse_placement(config, ranks)
+    keep_freed_memory()
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
-    keep_freed_memory()
     manifest = read_manifest(
         Path(config.data.manifest), config.data.root_folder(), require_ages=True
     )
@@ -76,13 +112,18 @@ def train(config: RunConfig, *, runs_folder: Path, resume: Path | None) -> Train
     config = _settled(config)
     folder = _open_folder(config, runs_folder, resume)
     try:
-        return _run(config, manifest, splits, folder)
+        remember_launch(folder)
+        return _run(config, manifest, splits, folder, ranks)
     finally:
         folder.close()
 
 
 def _run(
-    config: RunConfig, manifest: Manifest, splits: dict[str, Split], folder: RunFolder
+    config: RunConfig,
+    manifest: Manifest,
+    splits: dict[str, Split],
+    folder: RunFolder,
+    ranks: Ranks,
 ) -> TrainSummary:
     clock = Clock()
     record = _open_record(config, folder, None, parent=None)
@@ -95,7 +136,7 @@ def _run(
             name: _without_failed(name, split, manifest, cohort) for name, split in splits.items()
         }
         with clock.measure("train"):
-            fits = _fit_all(config, cohort, usable, folder, record)
+            fits = _fit_all(config, cohort, usable, folder, record, ranks=ranks)
         with clock.measure("evaluate"):
             held_out = gather(cohort, usable, fits)
         run = FinishedRun(config, cohort, usable, fits, held_out, folder, record, clock.seconds)
@@ -147,7 +188,7 @@ def _open_folder(config: RunConfig, runs_folder: Path, resume: Path | None) -> R
         write_text(folder.config, dump_config(config))
         return folder
     folder = open_run_folder(resume)
-    if folder.config.read_text(encoding="utf-8") != dump_config(config):
+    if config_hash(load_config(folder.config)) != config_hash(config):
         folder.close()
         raise ConfigError(
             f"{folder.config}: the run to resume has another configuration; resume it with its "
@@ -223,9 +264,13 @@ def _fit_all(
     splits: dict[str, Split],
     folder: RunFolder,
     record: RunRecord,
+    *,
+    ranks: Ranks,
 ) -> dict[str, Fit]:
     """Fit every part of the run; where there are several, each has a record of its own."""
     fingerprint = cohort.fingerprint(config_hash(config))
+    places = {name: folder.checkpoints(name) for name in splits}
+    share_run(SharedRun(config, cohort, splits, places, fingerprint), ranks)
     fits = {}
     for name, split in splits.items():
         only = len(splits) == 1
@@ -238,9 +283,10 @@ def _fit_all(
                 cohort,
                 split,
                 name=name,
-                checkpoints=folder.checkpoints(name),
+                checkpoints=places[name],
                 fingerprint=fingerprint,
                 recorder=FanoutRecorder([part.recorder, progress]),
+                ranks=ranks,
             )
         finally:
             progress.close("finished")

@@ -1,10 +1,12 @@
 """Small networks and batches that the core's tests share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from brainage.core.batches import batch_sizes
 from brainage.core.blocks import BlockChain
 from brainage.core.build import build_chain
 from brainage.core.config import HeadConfig, ObjectiveConfig, TaskConfig
@@ -14,7 +16,7 @@ from brainage.core.optim import build_optimizers
 from brainage.core.random import derive_seed, random_stream
 from brainage.core.tasks import Task, fit_task
 from brainage.core.training_config import EngineConfig, OptimizerConfig
-from brainage.core.types import Batch
+from brainage.core.types import Batch, Rows
 
 INPUT_SHAPE = (5,)
 NUM_STAGES = 3
@@ -86,16 +88,17 @@ class Batches:
         return len(self.data.targets)
 
     @property
-    def num_batches(self) -> int:
-        return -(-self.num_samples // self.batch_size)
+    def batch_sizes(self) -> Sequence[int]:
+        return batch_sizes(self.num_samples, self.batch_size)
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
         order = torch.arange(self.num_samples)
         if self.shuffle:
             generator = torch.Generator().manual_seed(derive_seed("order", epoch))
             order = torch.randperm(self.num_samples, generator=generator)
-        for chosen in order.split(self.batch_size):
-            yield Batch(self.data.inputs[chosen], self.data.targets[chosen])
+        for chosen in order.split(self.batch_size)[first:]:
+            wanted = chosen if rows is None else chosen[list(rows(len(chosen)))]
+            yield Batch(self.data.inputs[wanted], self.data.targets[chosen])
 
 
 class Killed(BaseException):
@@ -105,13 +108,14 @@ class Killed(BaseException):
 class KilledIn(Batches):
     """Delivers batches until the middle of an epoch, then dies like a killed process."""
 
-    def __init__(self, inner: Batches, epoch: int) -> None:
+    def __init__(self, inner: Batches, epoch: int, after: int = 1) -> None:
         super().__init__(inner.data, inner.batch_size)
         self.epoch = epoch
+        self.after = after
 
-    def batches(self, epoch: int):  # type: ignore[no-untyped-def]
-        for index, batch in enumerate(super().batches(epoch)):
-            if epoch == self.epoch and index == 1:
+    def batches(self, epoch: int, **options: Any) -> Iterator[Batch]:
+        for index, batch in enumerate(super().batches(epoch, **options)):
+            if epoch == self.epoch and index == self.after:
                 raise Killed
             yield batch
 

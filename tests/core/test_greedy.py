@@ -1,6 +1,8 @@
 """Greedy training: one block after the other, earlier ones frozen, each by a whole schedule."""
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from brainage.core.training_config import (
     ScheduleConfig,
     TrainerConfig,
 )
+from brainage.core.types import Batch
 from tests.core.convolutional import make_convolutional, volumes
 from tests.core.helpers import Batches, ListRecorder, make_ages, make_engine, weights
 
@@ -32,9 +35,9 @@ class Watching(Batches):
         self.chain = chain
         self.before: list[dict[str, torch.Tensor]] = []
 
-    def batches(self, epoch: int):  # type: ignore[no-untyped-def]
+    def batches(self, epoch: int, **options: Any) -> Iterator[Batch]:
         self.before.append(weights(self.chain))
-        return super().batches(epoch)
+        return super().batches(epoch, **options)
 
 
 def trained(

@@ -1,3 +1,7 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
@@ -6,6 +10,7 @@ from brainage.core.config import ObjectiveConfig
 from brainage.core.metrics import check_metric_name
 from brainage.core.trainer import Trainer, evaluate
 from brainage.core.training_config import OptimizerConfig, ScheduleConfig, TrainerConfig
+from brainage.core.types import Batch
 from brainage.errors import CheckpointError, TrainingError
 from tests.core.helpers import (
     Batches,
@@ -109,24 +114,34 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path) -> None:  # 
         make_trainer(checkpoints=CheckpointStore(tmp_path, "two")).fit()
 
 
-@pytest.mark.parametrize("keep", [0, 100, 3000])
-def test_a_damaged_checkpoint_is_named(keep: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("name", ["lfnn_l", "greedy"])
+def test_a_run_killed_within_an_epoch_goes_on_there(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    whole = make_trainer(name=name)
+    whole.fit()
     store = CheckpointStore(tmp_path, "run")
-    make_trainer(checkpoints=store).fit()
-    store.path.write_bytes(store.path.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r"last\.pt"):
-        store.load()
+    killed = make_trainer(checkpoints=store, name=name)
+    killed.config = replace(killed.config, checkpoint_every_steps=1)
+    killed.train = KilledIn(killed.train, epoch=2, after=2)
+    with pytest.raises(Killed):
+        killed.fit()
+    resumed = make_trainer(checkpoints=store, name=name)
+    delivered: list[int] = []
+    resumed.train = Counting(resumed.train, delivered)
+    history = resumed.fit().history
+    assert delivered[0] == len(resumed.train.batch_sizes) - 2
+    assert same_weights(weights(whole.engine.chain), weights(resumed.engine.chain))
+    losses = [[m["train/loss"] for m in h] for h in (whole.result.history, history)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
-def test_a_failed_write_leaves_the_previous_checkpoint(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    store = CheckpointStore(tmp_path, "run")
-    store.save({"value": 1})
+class Counting(Batches):
+    """Keeps how many batches every epoch delivered."""
 
-    def full_disk(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def __init__(self, inner: Batches, delivered: list[int]) -> None:
+        super().__init__(inner.data, inner.batch_size)
+        self.delivered = delivered
 
-    monkeypatch.setattr("brainage.core.checkpoint.os.fsync", full_disk)
-    with pytest.raises(CheckpointError, match="No space left"):
-        store.save({"value": 2})
-    assert store.load()["value"] == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+    def batches(self, epoch: int, **options: Any) -> Iterator[Batch]:
+        batches = list(super().batches(epoch, **options))
+        self.delivered.append(len(batches))
+        return iter(batches)

@@ -47,7 +47,8 @@ def test_evaluation_delivers_the_volumes_as_they_are_in_order(volumes):
     plain = source(volumes, shuffle=False, augmentation=None)
     batches = list(plain.batches(3))
     assert [len(batch.targets) for batch in batches] == [3, 3, 1]
-    assert (plain.num_samples, plain.num_batches) == (NUM_SCANS, len(batches))
+    assert plain.num_samples == NUM_SCANS
+    assert plain.batch_sizes == [len(batch.targets) for batch in batches]
     inputs = torch.cat([batch.inputs for batch in batches])
     assert torch.equal(inputs, torch.from_numpy(volumes)[:, None])
     targets = torch.cat([batch.targets for batch in batches])

@@ -26,9 +26,9 @@ def interrupted_after_one_epoch(tmp_path, monkeypatch):
     saves = []
     save = CheckpointStore.save
 
-    def save_and_count(store, state):
-        save(store, state)
-        saves.append(state["next_epoch"])
+    def save_and_count(store, step, tensors, facts, ranks):
+        save(store, step, tensors, facts, ranks)
+        saves.append(facts["next_epoch"])
         if len(saves) == 1:
             raise KeyboardInterrupt
 

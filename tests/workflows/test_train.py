@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from brainage.bundle.load import load_bundle
 from brainage.bundle.network import build_network
 from brainage.config.load import config_hash, load_config
+from brainage.core.checkpoint import FACTS, CheckpointStore
 from brainage.core.tasks import task_from_mapping, task_to_mapping
 from brainage.errors import CohortError
 from brainage.preprocess.cache import PreprocessCache
@@ -82,10 +82,18 @@ def test_prediction_of_a_training_scan_sees_training_s_tensor(cohort, holdout, p
     trained_on = cache.load(cache.key(sha256(scan))).volume_XYZ
     np.testing.assert_array_equal(predicted.network_inputs[0], trained_on)
 
-    checkpoint = torch.load(holdout.folder / "checkpoints/holdout/last.pt", weights_only=True)
+    (checkpoint,) = (holdout.folder / "checkpoints/holdout").iterdir()
     bundle = load_bundle(holdout.summary.model_dir)
     chain, _ = build_network(holdout.config, bundle.task, bundle.input_shape, seed=99)
-    chain.load_state_dict(checkpoint["chain"])
+    store = CheckpointStore(
+        checkpoint.parent, json.loads((checkpoint / FACTS).read_text())["fingerprint"]
+    )
+    tensors, _ = store.load(lambda name: "/model/" in name)
+    for index, block in enumerate(chain):
+        own = f"blocks/{index}/model/"
+        block.load_state_dict(
+            {n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)}
+        )
     trained = replace(bundle, chain=chain.eval())
     row = read_table(predicted.table)[0]
     assert row["predicted_age"] == f"{trained.predict(trained_on).age_years:.4f}"

@@ -1,0 +1,154 @@
+"""One training run on several ranks: rank 0 keeps the run, the others lend it their devices."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from brainage.config.run import RunConfig
+from brainage.core.allocator import keep_freed_memory
+from brainage.core.engines import check_parallel, reads_inputs
+from brainage.core.ranks import Alone, Ranks, is_launched, join_ranks, leave_ranks
+from brainage.core.types import SilentRecorder
+from brainage.data.splits import Split
+from brainage.errors import ConfigError, RankError
+from brainage.workflows.cohort import Cohort, load_volumes
+from brainage.workflows.fitting import device_of, fit_split
+from brainage.workflows.run_folder import RunFolder
+
+_LAUNCH = "launch"
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """What rank 0 tells the others: everything that decides the training but the volumes.
+
+    ``checkpoints``: folder of each part's checkpoints; all ranks have to see the same disk.
+    """
+
+    config: RunConfig
+    cohort: Cohort
+    splits: dict[str, Split]
+    checkpoints: dict[str, Path]
+    fingerprint: str
+
+    def without_volumes(self) -> "SharedRun":
+        """What travels: the volumes are read from the cache by who needs them."""
+        empty = np.empty((0, 0, 0, 0), dtype=np.float32)
+        return replace(self, cohort=replace(self.cohort, volumes=empty))
+
+
+@dataclass(frozen=True)
+class HelpedSummary:
+    """What a rank other than 0 has to say: nothing."""
+
+    exit_code = 0
+
+    def describe(self) -> list[str]:
+        """No lines."""
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        """No numbers."""
+        return {}
+
+
+@contextmanager
+def training_ranks(config: RunConfig) -> Iterator[Ranks]:
+    """The processes that a launcher started for this run; one process alone without a launcher.
+
+    Raises:
+        RankError: if they cannot meet.
+    """
+    if not is_launched():
+        yield Alone()
+        return
+    ranks = join_ranks(device_of(config), config.parallel.timeout_seconds)
+    try:
+        yield ranks
+    finally:
+        leave_ranks()
+
+
+def refuse_placement(config: RunConfig, ranks: Ranks) -> None:
+    """Refuse blocks and devices that do not add up, before anything is written.
+
+    Raises:
+        ConfigError: names the setting to change.
+    """
+    rule, num_blocks = config.objective.name, config.blocks.num_blocks
+    try:
+        check_parallel(rule, num_blocks, config.parallel, ranks.world_size)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def share_run(run: SharedRun, ranks: Ranks) -> None:
+    """Tell the others what is to be trained; rank 0 calls it when everything is prepared."""
+    if ranks.world_size > 1:
+        ranks.gather(run.without_volumes())
+
+
+def help_to_train(ranks: Ranks) -> HelpedSummary:
+    """Train this rank's part of every fit of rank 0's run.
+
+    Raises:
+        RankError: if rank 0 could not begin, or another rank is gone.
+    """
+    run: SharedRun | None = ranks.gather(None)[0]
+    if run is None:
+        raise RankError(f"rank {ranks.rank}: rank 0 did not say what to train")
+    keep_freed_memory()
+    config = run.config
+    if config.num_threads is not None:
+        torch.set_num_threads(config.num_threads)
+    cohort = run.cohort
+    rule, num_blocks = config.objective.name, config.blocks.num_blocks
+    if reads_inputs(rule, num_blocks, config.parallel, ranks):
+        cache = Path(config.data.cache_dir)
+        volumes = load_volumes(cohort.keys, config.preprocess, cache)
+    else:
+        volumes = np.empty((len(cohort.keys), 0, 0, 0), dtype=np.float32)
+    cohort = replace(cohort, volumes=volumes)
+    for name, split in run.splits.items():
+        fit_split(
+            config,
+            cohort,
+            split,
+            name=name,
+            checkpoints=run.checkpoints[name],
+            fingerprint=run.fingerprint,
+            recorder=SilentRecorder(),
+            ranks=ranks,
+        )
+    return HelpedSummary()
+
+
+def remember_launch(folder: RunFolder) -> None:
+    """Note which launch this run belongs to, so that a restart of it finds its folder."""
+    if (launch := _launch_id()) is not None:
+        folder.remember(launch=launch)
+
+
+def restarted_run(runs_folder: Path) -> Path | None:
+    """The run that this launch had begun before its launcher started it again, if it did."""
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
+        return None
+    launch = _launch_id()
+    for facts in runs_folder.glob("*/run.json"):
+        with suppress(OSError, ValueError):
+            if json.loads(facts.read_text(encoding="utf-8")).get(_LAUNCH) == launch:
+                return facts.parent
+    return None
+
+
+def _launch_id() -> str | None:
+    """Names one call of torchrun or ``--devices``; the same again after a restart."""
+    job = os.environ.get("TORCHELASTIC_RUN_ID")
+    return None if job is None else f"{job}-{os.getppid()}"
