@@ -1,0 +1,1 @@
+"""Where to cut and whom to double: measured costs, the search for a plan, and what it promises."""
