@@ -5,7 +5,6 @@ input is wrong (one line on stderr); 130 interrupted. A traceback is always a bu
 are imported by the command that runs them, so that ``--help`` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +15,15 @@ import typer
 from brainage import __version__
 from brainage.commands.benchmark import benchmark
 from brainage.commands.manifest import manifest
-from brainage.commands.options import Scans, StepChanges, StepsFile
+from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, SubjectFrom
 from brainage.commands.plan import plan
 from brainage.errors import BrainageError, RunFolderError
-from brainage.terminal import AsJson, Verbose, rank_exit_code
+from brainage.terminal import AsJson, Verbose, devices_words, is_rank, option_words
 from brainage.terminal import finish as _finish
 from brainage.terminal import reporting as _reporting
 from brainage.terminal import resumable_by as _resumable_by
 from brainage.terminal import tell as _tell
+from brainage.workflows.exit_code import rank_exit_code
 
 app = typer.Typer(
     add_completion=False,
@@ -88,12 +88,7 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Go on with the interrupted run in this folder."),
     ] = None,
-    devices: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, help="Accelerators, or processes on a CPU, that share the training."
-        ),
-    ] = 1,
+    devices: Devices = 1,
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -116,17 +111,15 @@ def train(
     from brainage.config.load import load_config
 
     settings = load_config(source, overrides or ())
-    if devices > 1 and "WORLD_SIZE" not in os.environ:
+    if devices > 1 and not is_rank():
         from brainage.workflows.launch import launch_training
 
-        arguments = ["train", *_options(config=config, runs=runs, resume=resume)]
-        arguments += [word for each in overrides or () for word in ("--set", each)]
-        arguments += [*(["--json"] if as_json else []), *["-v"] * verbose]
-        return launch_training(settings, arguments, devices=devices)
+        words = option_words(config=config, runs=runs, resume=resume, set=overrides)
+        words += [*(["--json"] if as_json else []), *["-v"] * verbose]
+        return launch_training(settings, ["train", *words], devices=devices)
     with _reporting(as_json, verbose) as out:
-        ranks = os.environ.get("WORLD_SIZE", "1")
-        command = ["brainage", "train", *(["--devices", ranks] if ranks != "1" else [])]
-        with _resumable_by([*command, "--resume"], str(resume) if resume else None):
+        command = ["brainage", "train", *devices_words(), "--resume"]
+        with _resumable_by(command, str(resume) if resume else None):
             from brainage.workflows.train import train_as_rank as run_training
 
             return _finish(run_training(settings, runs_folder=runs, resume=resume), as_json, out)
@@ -158,6 +151,7 @@ def predict(
             help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
         ),
     ] = "last",
+    subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -172,11 +166,18 @@ def predict(
     """
     command = ["brainage", "predict", str(source), "--model", str(model), "--out", str(out)]
     command += [] if answer == "last" else ["--answer", answer]
+    command += [] if subject_from == "hash" else ["--subject-from", subject_from]
     with _reporting(as_json, verbose) as stream, _resumable_by(command, "--resume"):
         from brainage.workflows.predict import predict as run_prediction
 
         summary = run_prediction(
-            source, model=model, out=out, resume=resume, jobs=jobs, answer=answer
+            source,
+            model=model,
+            out=out,
+            resume=resume,
+            jobs=jobs,
+            answer=answer,
+            subject_from=subject_from,
         )
         return _finish(summary, as_json, stream)
 
@@ -206,6 +207,7 @@ def preprocess(
             metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
         ),
     ] = None,
+    subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -223,6 +225,7 @@ def preprocess(
     command = ["brainage", "preprocess", str(source), "--out", str(out), "--config", str(config)]
     for override in overrides or ():
         command += ["--set", override]
+    command += [] if subject_from == "hash" else ["--subject-from", subject_from]
     with _reporting(as_json, verbose) as stream, _resumable_by(command, f"--cache={cache}"):
         from brainage.config.preprocess import load_preprocess_config
 
@@ -237,6 +240,7 @@ def preprocess(
             root=root,
             jobs=jobs,
             dask=dask,
+            subject_from=subject_from,
         )
         return _finish(summary, as_json, stream)
 
@@ -268,11 +272,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _tell(f"error: {message}; see '{asked} --help'")
         return 2
     return rank_exit_code(int(code or 0))
-
-
-def _options(**paths: Path | None) -> list[str]:
-    """The options that were given, as words of a command line."""
-    return [word for name, path in paths.items() if path for word in (f"--{name}", str(path))]
 
 
 def main() -> None:

@@ -8,15 +8,11 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
 from brainage.tracking.mlflow_environment import prepare_environment
-
-EXIT_CODE_FILE = "BRAINAGE_EXIT_CODE_FILE"
-"""Environment variable that names the file where rank 0 leaves the exit code of a finished run."""
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
@@ -116,17 +112,26 @@ def _json_values(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def rank_exit_code(code: int) -> int:
-    """The exit code for a process that may be a rank of torch's elastic launcher.
+def is_rank() -> bool:
+    """Whether a launcher such as torchrun started this process."""
+    return "WORLD_SIZE" in os.environ
 
-    The launcher takes every code but 0 for a crash, and 1 says that a run is finished. Then the
-    true one is left for ``brainage train --devices``.
-    """
-    if code != 1 or "TORCHELASTIC_RUN_ID" not in os.environ:
-        return code
-    if (place := os.environ.get(EXIT_CODE_FILE)) is not None:
-        Path(place).write_text(str(code), encoding="ascii")
-    return 0
+
+def devices_words() -> list[str]:
+    """``--devices N`` for a command that goes on with a run of several ranks."""
+    ranks = os.environ.get("WORLD_SIZE", "1")
+    return [] if ranks == "1" else ["--devices", ranks]
+
+
+def option_words(**options: object) -> list[str]:
+    """The options that were given, as words of a command line; a list gives one for each item."""
+    return [
+        word
+        for name, value in options.items()
+        if value is not None
+        for each in (value if isinstance(value, list) else [value])
+        for word in (f"--{name}", str(each))
+    ]
 
 
 def _rank() -> int:

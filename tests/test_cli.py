@@ -39,7 +39,7 @@ def logging_as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def workflow(monkeypatch: pytest.MonkeyPatch):
     """Put a function in the place of a workflow and keep what it was called with."""
 
-    def put(name: str, behaviour):
+    def put(name: str, behaviour, function: str | None = None):
         calls = []
 
         def called(*args, **kwargs):
@@ -47,7 +47,7 @@ def workflow(monkeypatch: pytest.MonkeyPatch):
             return behaviour()
 
         module = ModuleType(f"brainage.workflows.{name}")
-        setattr(module, name, called)
+        setattr(module, function or name, called)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         return calls
 
@@ -65,7 +65,7 @@ PREDICT = ["predict", "scans", "--model", "m", "--out", "p.csv"]
 
 
 def test_train_hands_the_checked_configuration_to_the_workflow(workflow, config):
-    calls = workflow("train", Result)
+    calls = workflow("train", function="train_as_rank", behaviour=Result)
     assert run(["train", "-c", str(config), "--set", "trainer.epochs=3", "--set", "seed=5"]) == 0
     ((settings,), options) = calls[0]
     assert (settings.name, settings.trainer.epochs, settings.seed) == ("small", 3, 5)
@@ -73,7 +73,7 @@ def test_train_hands_the_checked_configuration_to_the_workflow(workflow, config)
 
 
 def test_a_resumed_run_brings_its_own_configuration(workflow, config):
-    calls = workflow("train", Result)
+    calls = workflow("train", function="train_as_rank", behaviour=Result)
     folder = config.parent / "runs/small"
     folder.mkdir(parents=True)
     config.rename(folder / "config.yaml")
@@ -165,14 +165,14 @@ def test_an_interrupted_prediction_tells_how_to_go_on(workflow, capsys):
 
 
 def test_an_interrupted_training_tells_the_folder_to_go_on_from(workflow, config, capsys):
-    workflow("train", lambda: interrupt(Path("runs/small-2")))
+    workflow("train", function="train_as_rank", behaviour=lambda: interrupt(Path("runs/small-2")))
     assert run(["train", "--config", str(config)]) == 130
     err = capsys.readouterr().err
     assert err == "interrupted; resume with: brainage train --resume runs/small-2\n"
 
 
 def test_a_training_interrupted_before_it_had_a_folder_offers_nothing(workflow, config, capsys):
-    workflow("train", interrupt)
+    workflow("train", function="train_as_rank", behaviour=interrupt)
     assert run(["train", "--config", str(config)]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -203,7 +203,7 @@ def test_a_mistyped_command_ends_in_one_line(arguments, message, config, capsys)
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "manifest build", "manifest check"])
+@pytest.mark.parametrize("command", ["train", "predict", "plan", "manifest build", "manifest check"])
 def test_the_help_of_every_command_has_an_example(command, capsys):
     assert run([*command.split(), "--help"]) == 0
     assert f"Example:\n    brainage {command} " in capsys.readouterr().out

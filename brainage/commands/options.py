@@ -1,7 +1,7 @@
 """Arguments and options that several commands have."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,5 +24,19 @@ StepChanges = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", help="Change one key, e.g. grid.mask=scan; repeatable."
+    ),
+]
+SubjectFrom = Annotated[
+    Literal["hash", "PatientID"],
+    typer.Option(
+        metavar="hash|PatientID",
+        help="What names the subject of a DICOM study: a keyed hash of the patient number, or "
+        "that number itself, which then stands in what is written.",
+    ),
+]
+Devices = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, help="Accelerators, or processes on a CPU, that share the training."
     ),
 ]

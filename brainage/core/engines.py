@@ -1,5 +1,7 @@
 """Which engine a run gets, and the whole network back from it."""
 
+from typing import Any
+
 import torch
 
 from brainage.core.blocks import BlockChain
@@ -47,26 +49,17 @@ def build_engine(
         ValueError: if blocks and devices do not add up, or the rule cannot be spread so.
     """
     parallel = parallel or ParallelConfig()
+    options: dict[str, Any] = {
+        "device": device,
+        "seed": seed,
+        "clip_norm": optimizer.clip_norm,
+        "config": config,
+    }
     if not isinstance(ranks, ProcessRanks):
-        return SingleDeviceEngine(
-            chain,
-            objective,
-            build_optimizers(chain, optimizer),
-            device=device,
-            seed=seed,
-            clip_norm=optimizer.clip_norm,
-            config=config,
-        )
+        return SingleDeviceEngine(chain, objective, build_optimizers(chain, optimizer), **options)
     if not uses_blocks(objective.config.name, parallel):
         return DataParallelEngine(
-            chain,
-            objective,
-            build_optimizers(chain, optimizer),
-            ranks,
-            device=device,
-            seed=seed,
-            clip_norm=optimizer.clip_norm,
-            config=config,
+            chain, objective, build_optimizers(chain, optimizer), ranks, **options
         )
     placement = settle_placement(parallel, len(chain), ranks.world_size)
     mine = own_blocks(chain, placement, ranks.rank)
@@ -77,10 +70,7 @@ def build_engine(
         placement=placement,
         parallel=parallel,
         ranks=ranks,
-        device=device,
-        seed=seed,
-        clip_norm=optimizer.clip_norm,
-        config=config,
+        **options,
     )
 
 

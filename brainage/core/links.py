@@ -8,56 +8,65 @@ receives of coming messages into buffers that it keeps, so that they fill while 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from brainage.core.placement import Piece
+from brainage.core.ranks import short_reason
 from brainage.errors import RankError
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float64, torch.float16)
-_HEADER_LENGTH = 18
+_MOST_AXES = 8
 
 
 @dataclass(frozen=True)
 class FeatureForm:
-    """What is the same in every message: form of one sample's features, and how they lie.
-
-    ``strides`` are those of the axes behind the batch, so that a receiver computes on the memory
-    layout that a single device would have.
-    """
+    """What is the same in every message: shape of one sample's features, and their type."""
 
     shape: tuple[int, ...]
-    strides: tuple[int, ...]
     dtype: torch.dtype
 
     @property
     def size(self) -> int:
         """Numbers of one sample."""
-        return int(torch.Size(self.shape).numel())
+        return torch.Size(self.shape).numel()
 
     @classmethod
     def of(cls, features: Tensor) -> "FeatureForm":
-        """The form of features (B, ...) that ``dense`` returned."""
-        return cls(tuple(features.shape[1:]), tuple(features.stride()[1:]), features.dtype)
+        """The form of features (B, ...)."""
+        return cls(tuple(features.shape[1:]), features.dtype)
 
     def header(self, device: torch.device) -> Tensor:
         """As numbers that can be sent."""
-        numbers = [_DTYPES.index(self.dtype), len(self.shape), *self.shape, *self.strides]
-        numbers += [0] * (_HEADER_LENGTH - len(numbers))
+        numbers = [_DTYPES.index(self.dtype), len(self.shape), *self.shape]
+        numbers += [0] * (2 + _MOST_AXES - len(numbers))
         return torch.tensor(numbers, dtype=torch.int64, device=device)
 
     @classmethod
     def read(cls, header: Tensor) -> "FeatureForm":
         """From what ``header`` made."""
-        kind, ndim, *numbers = header.tolist()
-        return cls(tuple(numbers[:ndim]), tuple(numbers[ndim : 2 * ndim]), _DTYPES[kind])
+        kind, num_axes, *shape = header.tolist()
+        return cls(tuple(shape[:num_axes]), _DTYPES[kind])
 
-    def view(self, flat: Tensor) -> Tensor:
-        """A flat buffer of whole samples as features (B, ...)."""
+    def view(self, flat: Tensor, strides: Tensor) -> Tensor:
+        """A flat buffer of whole samples as features (B, ...) that lie as they did at the sender.
+
+        A layer's output for one sample may lie otherwise than for several, and a kernel that finds
+        another layout rounds otherwise.
+        """
         num_samples = flat.numel() // self.size
-        return flat.as_strided((num_samples, *self.shape), (self.size, *self.strides))
+        axes = strides.tolist()[: len(self.shape)]
+        return flat.as_strided((num_samples, *self.shape), (self.size, *axes))
+
+
+def strides_of(features: Tensor) -> Tensor:
+    """Strides of the axes behind the batch, as numbers that can be sent."""
+    strides = features.stride()[1:]
+    padded = [*strides, *[0] * (_MOST_AXES - len(strides))]
+    return torch.tensor(padded, dtype=torch.int64, device=features.device)
 
 
 def dense(features: Tensor) -> Tensor:
@@ -87,7 +96,7 @@ class Sender:
         self.dtype = dtype
         self._to_tell = list(announce_to)
         # What is being sent is held here until it has left.
-        self._under_way: deque[tuple[list[dist.Work], Tensor]] = deque()
+        self._under_way: deque[tuple[list[dist.Work], tuple[Tensor, Tensor]]] = deque()
 
     def send(self, features: Tensor, pieces: Sequence[Piece]) -> None:
         """Post one message, after waiting until the queue has room for it.
@@ -101,6 +110,7 @@ class Sender:
         """
         features = dense(features)
         form = FeatureForm.of(features)
+        strides = strides_of(features)
         flat = flat_view(features)
         if self.dtype is not None:
             flat = flat.to(self.dtype)
@@ -113,8 +123,9 @@ class Sender:
             self._to_tell = []
             for piece in pieces:
                 part = flat[piece.start * form.size : piece.stop * form.size]
+                works.append(_posted(dist.isend(strides, piece.peer)))
                 works.append(_posted(dist.isend(part, piece.peer)))
-        self._under_way.append((works, flat))
+        self._under_way.append((works, (strides, flat)))
 
     def flush(self) -> None:
         """Wait until everything has left.
@@ -131,6 +142,15 @@ class Sender:
             for work in works:
                 work.wait()
         self._under_way.popleft()
+
+
+class _Posted(NamedTuple):
+    """A message whose receives are posted: into ``flat``, and the strides of each piece."""
+
+    works: list[dist.Work]
+    flat: Tensor
+    strides: Tensor
+    pieces: Sequence[Piece]
 
 
 class Receiver:
@@ -153,7 +173,7 @@ class Receiver:
         self._form: FeatureForm | None = None
         self._buffers: list[Tensor] = []
         self._expected: deque[Sequence[Piece]] = deque()
-        self._posted: deque[tuple[list[dist.Work], Tensor, Sequence[Piece]]] = deque()
+        self._posted: deque[_Posted] = deque()
         self._num_posted = 0
 
     def expect(self, messages: Sequence[Sequence[Piece]]) -> None:
@@ -172,35 +192,33 @@ class Receiver:
         if not self._expected and not self._posted:
             self._expected.append(pieces)
         self._post()
-        works, flat, expected = self._posted.popleft()
-        assert list(expected) == list(pieces), "messages come as they were expected"
+        message = self._posted.popleft()
+        assert list(message.pieces) == list(pieces), "messages come as they were expected"
         with _named(f"no features came from {_ranks(pieces)}"):
-            for work in works:
+            for work in message.works:
                 work.wait()
         form = self._form
         assert form is not None
-        return form.view(flat.to(form.dtype))
+        return form.view(message.flat.to(form.dtype), message.strides[0])
 
     def _post(self) -> None:
         """Post receives until all buffers but the last message's are in use."""
         while self._expected and len(self._posted) < self.depth:
             pieces = self._expected.popleft()
             form = self._known_form()
-            flat = self._buffer(max((piece.stop for piece in pieces), default=0) * form.size)
+            flat = self._buffer(max(piece.stop for piece in pieces) * form.size)
+            strides = torch.zeros(len(pieces), _MOST_AXES, dtype=torch.int64, device=self.device)
+            works = []
             with _named(f"no features came from {_ranks(pieces)}"):
-                works = [
-                    _posted(
-                        dist.irecv(
-                            flat[piece.start * form.size : piece.stop * form.size], piece.peer
-                        )
-                    )
-                    for piece in pieces
-                ]
-            self._posted.append((works, flat, pieces))
+                for piece, each in zip(pieces, strides, strict=True):
+                    part = flat[piece.start * form.size : piece.stop * form.size]
+                    works.append(_posted(dist.irecv(each, piece.peer)))
+                    works.append(_posted(dist.irecv(part, piece.peer)))
+            self._posted.append(_Posted(works, flat, strides, pieces))
 
     def _known_form(self) -> FeatureForm:
         if self._form is None:
-            header = torch.zeros(_HEADER_LENGTH, dtype=torch.int64, device=self.device)
+            header = torch.zeros(2 + _MOST_AXES, dtype=torch.int64, device=self.device)
             with _named(f"no features came from rank {self.announcer}"):
                 dist.recv(header, self.announcer)
             self._form = FeatureForm.read(header)
@@ -230,7 +248,7 @@ class _named:  # noqa: N801 - used like a function
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RuntimeError) and not isinstance(error, RankError):
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = short_reason(error)
             raise RankError(f"rank {dist.get_rank()}: {self.what}: {reason}") from error
 
 

@@ -1,6 +1,7 @@
 """The processes that train one network together, and the one that trains alone."""
 
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol, TypeVar
@@ -64,7 +65,9 @@ class ProcessRanks:
         try:
             dist.all_gather_object(values, value, group=self._group)
         except RuntimeError as error:
-            raise RankError(f"rank {self.rank}: another rank is gone: {_reason(error)}") from error
+            raise RankError(
+                f"rank {self.rank}: another rank is gone: {short_reason(error)}"
+            ) from error
         return values  # type: ignore[return-value]
 
 
@@ -112,7 +115,7 @@ def join_ranks(device: torch.device, timeout_seconds: float) -> ProcessRanks:
         return ProcessRanks()
     except (RuntimeError, ValueError) as error:
         raise RankError(
-            f"rank {launched_rank()}: the other ranks cannot be reached: {_reason(error)}"
+            f"rank {launched_rank()}: the other ranks cannot be reached: {short_reason(error)}"
         ) from error
 
 
@@ -143,5 +146,7 @@ def device_of_rank(name: str) -> torch.device:
     return torch.device("cuda", local)
 
 
-def _reason(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def short_reason(error: BaseException) -> str:
+    """What went wrong, without the place in a library's source and its advice."""
+    line = next(iter(str(error).splitlines()), type(error).__name__)
+    return re.sub(r"^\[[^\]]*\]\s*", "", line).partition(". ")[0]

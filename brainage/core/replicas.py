@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from brainage.core.ranks import short_reason
 from brainage.errors import RankError
 
 
@@ -44,7 +45,7 @@ class PendingSum:
         try:
             self.work.wait()
         except RuntimeError as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = short_reason(error)
             raise RankError(f"rank {dist.get_rank()}: a replica is gone: {reason}") from error
         parts = torch.split(self.flat, [p.numel() for p in self.parameters])
         for parameter, part in zip(self.parameters, parts, strict=True):

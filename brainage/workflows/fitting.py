@@ -22,7 +22,7 @@ from brainage.core.random import derive_seed
 from brainage.core.ranks import Alone, Ranks, device_of_rank, first_of_all, is_launched
 from brainage.core.tasks import Task, fit_task
 from brainage.core.timing import choose_device
-from brainage.core.trainer import Trainer, TrainingResult, evaluate
+from brainage.core.trainer import Evaluation, Trainer, TrainingResult, evaluate
 from brainage.core.types import Recorder
 from brainage.data.scan_dataset import ScanBatches
 from brainage.data.splits import Split
@@ -79,10 +79,7 @@ def fit_split(
     seed = derive_seed(config.seed, name)
     ages = cohort.ages_years
     training_ages = ages[list(split.train)]
-    try:
-        task = fit_task(config.task, torch.from_numpy(training_ages))
-    except ValueError as error:
-        raise CohortError(f"{name}: {error}") from error
+    task = _fit_task(config, training_ages, name)
     config = first_of_all(
         ranks, lambda: _with_leader_fraction(config, cohort, split, name, recorder)
     )
@@ -108,18 +105,35 @@ def fit_split(
         checkpoints=CheckpointStore(checkpoints, f"{fingerprint}/{name}"),
     )
     result = trainer.fit()
-    predicted: dict[int, npt.NDArray[np.float64]] = {}
-    ensemble: npt.NDArray[np.float64] | None = None
-    if split.test:
-        evaluation = evaluate(engine, _batches(config, cohort, split.test, seed))
-        predicted = {
-            block + 1: ages.double().numpy() for block, ages in evaluation.predictions_N.items()
-        }
-        if evaluation.ensemble_N is not None:
-            ensemble = evaluation.ensemble_N.double().numpy()
+    tested = evaluate(engine, _batches(config, cohort, split.test, seed)) if split.test else None
     whole, _ = build_network(config, task, cohort.input_shape, seed)
     answering = collect_answering_chain(engine, whole)
-    return Fit(answering, task, result, predicted, float(training_ages.mean()), ensemble)
+    return _fit(answering, task, result, tested, float(training_ages.mean()))
+
+
+def _fit_task(config: RunConfig, training_ages: npt.NDArray[np.float32], name: str) -> Task:
+    try:
+        return fit_task(config.task, torch.from_numpy(training_ages))
+    except ValueError as error:
+        raise CohortError(f"{name}: {error}") from error
+
+
+def _fit(
+    chain: BlockChain,
+    task: Task,
+    result: TrainingResult,
+    tested: Evaluation | None,
+    training_mean_age_years: float,
+) -> Fit:
+    predicted: dict[int, npt.NDArray[np.float64]] = {}
+    ensemble: npt.NDArray[np.float64] | None = None
+    if tested is not None:
+        predicted = {
+            block + 1: ages.double().numpy() for block, ages in tested.predictions_N.items()
+        }
+        if tested.ensemble_N is not None:
+            ensemble = tested.ensemble_N.double().numpy()
+    return Fit(chain, task, result, predicted, training_mean_age_years, ensemble)
 
 
 def _with_leader_fraction(

@@ -18,7 +18,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from brainage.config.run import RunConfig
 from brainage.core.engines import check_parallel
 from brainage.errors import ConfigError, RankError
-from brainage.terminal import EXIT_CODE_FILE
+from brainage.workflows.exit_code import EXIT_CODE_FILE
 
 _USERS_FAULT = 2
 _INTERRUPTED = 130

@@ -13,11 +13,11 @@ from brainage.bundle.network import build_network, settle_cuts
 from brainage.config.load import config_hash, dump_config, flatten, load_config
 from brainage.config.run import RunConfig
 from brainage.core.allocator import keep_freed_memory
-from brainage.core.ranks import Alone, Ranks
+from brainage.core.ranks import Alone
 from brainage.core.tasks import fit_task
 from brainage.core.types import Recorder
 from brainage.data.splits import Split, make_folds, make_split, refuse_overlap
-from brainage.errors import CohortError, ConfigError
+from brainage.errors import BrainageError, CohortError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.fanout import FanoutRecorder
 from brainage.tracking.progress import EpochProgress, StageProgress
@@ -34,13 +34,13 @@ from brainage.workflows.run_folder import (
 )
 from brainage.workflows.summary import TrainSummary
 from brainage.workflows.train_ranks import (
+    Crew,
     HelpedSummary,
     SharedRun,
     help_to_train,
     refuse_placement,
     remember_launch,
     restarted_run,
-    share_run,
     training_ranks,
 )
 
@@ -77,12 +77,17 @@ def train_as_rank(
     with training_ranks(config) as ranks:
         if ranks.rank > 0:
             return help_to_train(ranks)
-        resume = resume or restarted_run(runs_folder)
-        return train(config, runs_folder=runs_folder, resume=resume, ranks=ranks)
+        crew = Crew(ranks)
+        try:
+            resume = resume or restarted_run(runs_folder)
+            return train(config, runs_folder=runs_folder, resume=resume, crew=crew)
+        except BrainageError:
+            crew.dismiss()
+            raise
 
 
 def train(
-    config: RunConfig, *, runs_folder: Path, resume: Path | None, ranks: Ranks | None = None
+    config: RunConfig, *, runs_folder: Path, resume: Path | None, crew: Crew | None = None
 ) -> TrainSummary:
     """Train, evaluate and package a model.
 
@@ -92,13 +97,13 @@ def train(
         config: the run's configuration.
         runs_folder: where the run's own folder is made.
         resume: the folder of an interrupted run of the same configuration.
-        ranks: the processes that train together, of which this is rank 0; one by default.
+        crew: the ranks that help this one; nobody by default.
 
     Raises:
         BrainageError: if the input, the configuration or the folder cannot be used.
     """
-    ranks = ranks or Alone()
-    refuse_placement(config, ranks)
+    crew = crew or Crew(Alone())
+    refuse_placement(config, crew.ranks)
     keep_freed_memory()
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
@@ -113,7 +118,7 @@ def train(
     folder = _open_folder(config, runs_folder, resume)
     try:
         remember_launch(folder)
-        return _run(config, manifest, splits, folder, ranks)
+        return _run(config, manifest, splits, folder, crew)
     finally:
         folder.close()
 
@@ -123,7 +128,7 @@ def _run(
     manifest: Manifest,
     splits: dict[str, Split],
     folder: RunFolder,
-    ranks: Ranks,
+    crew: Crew,
 ) -> TrainSummary:
     clock = Clock()
     record = _open_record(config, folder, None, parent=None)
@@ -136,7 +141,7 @@ def _run(
             name: _without_failed(name, split, manifest, cohort) for name, split in splits.items()
         }
         with clock.measure("train"):
-            fits = _fit_all(config, cohort, usable, folder, record, ranks=ranks)
+            fits = _fit_all(config, cohort, usable, folder, record, crew=crew)
         with clock.measure("evaluate"):
             held_out = gather(cohort, usable, fits)
         run = FinishedRun(config, cohort, usable, fits, held_out, folder, record, clock.seconds)
@@ -265,12 +270,12 @@ def _fit_all(
     folder: RunFolder,
     record: RunRecord,
     *,
-    ranks: Ranks,
+    crew: Crew,
 ) -> dict[str, Fit]:
     """Fit every part of the run; where there are several, each has a record of its own."""
     fingerprint = cohort.fingerprint(config_hash(config))
     places = {name: folder.checkpoints(name) for name in splits}
-    share_run(SharedRun(config, cohort, splits, places, fingerprint), ranks)
+    crew.tell(SharedRun(config, cohort, splits, places, fingerprint))
     fits = {}
     for name, split in splits.items():
         only = len(splits) == 1
@@ -286,7 +291,7 @@ def _fit_all(
                 checkpoints=places[name],
                 fingerprint=fingerprint,
                 recorder=FanoutRecorder([part.recorder, progress]),
-                ranks=ranks,
+                ranks=crew.ranks,
             )
         finally:
             progress.close("finished")

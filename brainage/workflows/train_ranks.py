@@ -17,7 +17,7 @@ from brainage.core.engines import check_parallel, reads_inputs
 from brainage.core.ranks import Alone, Ranks, is_launched, join_ranks, leave_ranks
 from brainage.core.types import SilentRecorder
 from brainage.data.splits import Split
-from brainage.errors import ConfigError, RankError
+from brainage.errors import ConfigError
 from brainage.workflows.cohort import Cohort, load_volumes
 from brainage.workflows.fitting import device_of, fit_split
 from brainage.workflows.run_folder import RunFolder
@@ -48,7 +48,7 @@ class SharedRun:
 class HelpedSummary:
     """What a rank other than 0 has to say: nothing."""
 
-    exit_code = 0
+    exit_code: int = 0
 
     def describe(self) -> list[str]:
         """No lines."""
@@ -89,21 +89,35 @@ def refuse_placement(config: RunConfig, ranks: Ranks) -> None:
         raise ConfigError(str(error)) from error
 
 
-def share_run(run: SharedRun, ranks: Ranks) -> None:
-    """Tell the others what is to be trained; rank 0 calls it when everything is prepared."""
-    if ranks.world_size > 1:
-        ranks.gather(run.without_volumes())
+class Crew:
+    """The ranks that help rank 0, which either tells them what to train or lets them go."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
+        self._waiting = ranks.world_size > 1
+
+    def tell(self, run: SharedRun) -> None:
+        """Let the others begin."""
+        if self._waiting:
+            self._waiting = False
+            self.ranks.gather(run.without_volumes())
+
+    def dismiss(self) -> None:
+        """Let the others go, unless they are at work."""
+        if self._waiting:
+            self._waiting = False
+            self.ranks.gather(None)
 
 
 def help_to_train(ranks: Ranks) -> HelpedSummary:
     """Train this rank's part of every fit of rank 0's run.
 
     Raises:
-        RankError: if rank 0 could not begin, or another rank is gone.
+        RankError: if another rank is gone.
     """
     run: SharedRun | None = ranks.gather(None)[0]
-    if run is None:
-        raise RankError(f"rank {ranks.rank}: rank 0 did not say what to train")
+    if run is None:  # rank 0 has said why
+        return HelpedSummary(exit_code=2)
     keep_freed_memory()
     config = run.config
     if config.num_threads is not None:

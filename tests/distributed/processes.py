@@ -22,7 +22,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+def run_ranks(
+    world_size: int, function: Callable[..., Any], *arguments: Any, timeout_seconds: float = 30
+) -> list[Any]:
     """What ``function(ranks, *arguments)`` returns on each rank; an exception where it raised.
 
     A rank that ends without a word, as a killed one does, gives its exit code.
@@ -34,7 +36,8 @@ def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) ->
     for rank in range(world_size):
         here, there = context.Pipe(duplex=False)
         process = context.Process(
-            target=_rank, args=((rank, world_size, port), there, function, arguments)
+            target=_rank,
+            args=((rank, world_size, port, timeout_seconds), there, function, arguments),
         )
         process.start()
         there.close()
@@ -57,12 +60,12 @@ def _result(pipe: Connection) -> bytes | None:
 
 
 def _rank(
-    place: tuple[int, int, int],
+    place: tuple[int, int, int, float],
     pipe: Connection,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
-    rank, world_size, port = place
+    rank, world_size, port, timeout_seconds = place
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -72,7 +75,7 @@ def _rank(
     }
     torch.set_num_threads(1)
     try:
-        ranks = join_ranks(torch.device("cpu"), timeout_seconds=30)
+        ranks = join_ranks(torch.device("cpu"), timeout_seconds)
         result = function(ranks, *arguments)
     except Exception as error:
         error.add_note(traceback.format_exc())
