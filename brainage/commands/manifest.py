@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from brainage.commands.options import SubjectFrom
 from brainage.terminal import AsJson, Verbose, finish, reporting
 
 manifest = typer.Typer(
@@ -22,6 +23,7 @@ def build(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="As for predict.")],
     out: Annotated[Path, typer.Option(metavar="CSV", help="Manifest to write.")],
     root: Root = None,
+    subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,
 ) -> int:
@@ -34,7 +36,8 @@ def build(
     with reporting(as_json, verbose) as stream:
         from brainage.workflows.manifest import build_manifest
 
-        return finish(build_manifest(source, out=out, root=root), as_json, stream)
+        summary = build_manifest(source, out=out, root=root, subject_from=subject_from)
+        return finish(summary, as_json, stream)
 
 
 @manifest.command()

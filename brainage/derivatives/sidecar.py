@@ -18,9 +18,12 @@ from brainage.preprocess.quality_limits import load_quality_limits, quality_flag
 from brainage.preprocess.template import TEMPLATE_NAME, load_template
 
 # Raise it with every change of what is written: older files are then written again.
-DERIVATIVES_VERSION = 1
+DERIVATIVES_VERSION = 2
 
-SPATIAL_REFERENCE = "https://www.bic.mni.mcgill.ca/ServicesAtlases/ICBM152NLin2009"
+# The release of the template that nilearn carries. MNI's page of ICBM 152 (2009) offers six.
+SPATIAL_REFERENCE = (
+    "https://www.bic.mni.mcgill.ca/~vfonov/icbm/2009/mni_icbm152_nlin_sym_09a_nifti.zip"
+)
 PACKAGES = ("antspyx", "deepbet", "nibabel", "nilearn", "numpy", "scipy", "SimpleITK", "torch")
 
 

@@ -1,12 +1,15 @@
 """``qc.csv``: every input scan of a run in input order, with its quality figures or its failure."""
 
 import csv
+import errno
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from brainage.derivatives.files import write_bytes
+from brainage.errors import RunFolderError
 from brainage.preprocess.quality import FIGURES
 
 _FIGURE_NAMES = tuple(figure.name for figure in FIGURES)
@@ -79,7 +82,35 @@ def write_quality_table(rows: Sequence[QualityRow], path: Path) -> None:
     Raises:
         RunFolderError: if it cannot be written.
     """
+    write_bytes(path, _lines([COLUMNS, *(row.cells() for row in rows)]))
+
+
+def append_quality_row(row: QualityRow, path: Path) -> None:
+    """Add a row to a table that is there, on disk when this returns.
+
+    A disk that is full in the middle of the row leaves the table as it was before.
+
+    Raises:
+        RunFolderError: if it cannot be written.
+    """
+    line = _lines([row.cells()])
+    try:
+        # Without a buffer: what cannot be written must not be tried again on closing.
+        with path.open("ab", buffering=0) as file:
+            whole = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(whole)
+                raise
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot write: {error.strerror or error}") from error
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(row.cells() for row in rows)])
+    csv.writer(text, lineterminator="\n").writerows(rows)
     # Names of files are bytes; those that are no UTF-8 are written as they are.
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    return text.getvalue().encode("utf-8", "surrogateescape")

@@ -27,7 +27,14 @@ from brainage.workflows.summary import PredictSummary
 
 
 def predict(
-    source: Path, *, model: Path, out: Path, resume: bool, jobs: int, answer: str = "last"
+    source: Path,
+    *,
+    model: Path,
+    out: Path,
+    resume: bool,
+    jobs: int,
+    answer: str = "last",
+    subject_from: str = "hash",
 ) -> PredictSummary:
     """Predict the age of every scan in ``source``.
 
@@ -38,13 +45,14 @@ def predict(
         resume: keep the rows an interrupted call has written.
         jobs: preprocessing processes.
         answer: of the last block, of the ensemble of all, or of one block, as the bundle has it.
+        subject_from: how DICOM subjects are named, see `find_scans`.
 
     Raises:
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
     """
     bundle = load_bundle(model)
     bundle.check_answer(answer)
-    records = find_scans(source).records
+    records = find_scans(source, subject_from=subject_from).records
     _refuse_input_as_output(out, [source, *(record.scan for record in records)])
     return predict_records(records, bundle, out=out, resume=resume, jobs=jobs, answer=answer)
 

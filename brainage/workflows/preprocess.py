@@ -28,6 +28,7 @@ def preprocess(
     root: Path | None = None,
     jobs: int = 1,
     dask: str | None = None,
+    subject_from: str = "hash",
 ) -> PreprocessSummary:
     """Preprocess every scan of ``source`` and write its derivatives.
 
@@ -39,11 +40,12 @@ def preprocess(
         root: folder that a manifest's column ``scan`` starts from.
         jobs: scans at the same time, each in its own process.
         dask: address of a scheduler whose workers do the scans instead.
+        subject_from: how DICOM subjects are named, see `find_scans`.
 
     Raises:
         BrainageError: if source, folders or cluster cannot be used. A bad scan costs its row only.
     """
-    records = find_scans(source, root).records
+    records = find_scans(source, root, subject_from=subject_from).records
     _refuse_output_among_inputs(out, source)
     base = _common_folder(records, source)
     names = derivative_names(records, config)

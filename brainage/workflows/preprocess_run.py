@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brainage.derivatives.dataset import PAGE, TABLE
-from brainage.derivatives.table import QualityRow, write_quality_table
+from brainage.derivatives.table import QualityRow, append_quality_row, write_quality_table
 from brainage.derivatives.task import ScanPlan, finished_sidecar
 from brainage.errors import ScanError
 from brainage.preprocess.cache import PreprocessCache
@@ -63,7 +63,11 @@ class PreprocessSummary:
 
 
 class PreprocessRun:
-    """The rows of a run as they become known."""
+    """The rows of a run as they become known.
+
+    ``qc.csv`` holds the row of every scan that is finished, whatever ends the run: it grows by a
+    row when a scan is done, and `write_tables` puts the rows in input order at the end.
+    """
 
     def __init__(
         self,
@@ -81,7 +85,10 @@ class PreprocessRun:
         self._unchanged = 0
 
     def skip_finished(self, cache: PreprocessCache, advance: Callable[[], None]) -> list[Path]:
-        """Take rows from complete derivatives of the same bytes and settings; the other scans."""
+        """Take rows from complete derivatives of the same bytes and settings; the other scans.
+
+        The table of an earlier run stays until these rows, a hash each, are known.
+        """
         todo = []
         for scan, plan in self._plans.items():
             begun = time.perf_counter()
@@ -99,11 +106,13 @@ class PreprocessRun:
             self._add(PreprocessOutcome(scan, key, "ok", None, None, True, seconds, figures))
             self._unchanged += 1
             advance()
+        write_quality_table(list(self._rows.values()), self._out / TABLE)
         return todo
 
     def finish(self, advance: Callable[[], None], outcome: PreprocessOutcome) -> None:
-        """Take the outcome of a scan that was done."""
+        """Take the outcome of a scan that was done; its row is on disk when this returns."""
         self._add(outcome)
+        append_quality_row(self._rows[outcome.scan], self._out / TABLE)
         if outcome.status == "ok" and not outcome.cached:
             self._seconds.append(outcome.seconds)
         advance()

@@ -34,6 +34,15 @@ def test_the_template_is_the_one_the_limits_were_chosen_with():
     assert (template.brain_XYZ[~template.mask_XYZ] == 0).all()
 
 
+def test_the_template_is_the_symmetric_one_as_its_name_says():
+    # The asymmetric release of the same year differs from its mirror image.
+    template = load_template()
+    middle = -template.affine[0, 3] / template.affine[0, 0]
+    mirrored = (2 * middle - np.arange(len(template.brain_XYZ))).astype(int)
+    there = (mirrored >= 0) & (mirrored < len(mirrored))
+    np.testing.assert_array_equal(template.brain_XYZ[mirrored[there]], template.brain_XYZ[there])
+
+
 def test_the_hash_is_the_same_in_another_process():
     code = (
         "from brainage.preprocess.config import PreprocessConfig;"

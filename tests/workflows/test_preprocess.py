@@ -3,7 +3,10 @@
 import json
 import logging
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -253,6 +256,38 @@ def test_an_interruption_tells_which_scans_were_not_done(made, tmp_path, monkeyp
     assert rows[2]["reason"] == INTERRUPTED
     monkeypatch.undo()
     assert copy.again().unchanged == 1
+
+
+# A process that is killed, as by the kernel for lack of memory, when it comes to the third scan.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from brainage.derivatives.task import MakeDerivatives
+from brainage.workflows.preprocess import preprocess
+from tests.workflows.tiny import PREPROCESS
+original = MakeDerivatives.__call__
+def call(task, path, config, cache):
+    if "sub-3" in str(path):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(task, path, config, cache)
+MakeDerivatives.__call__ = call
+source, out, cache = map(Path, sys.argv[1:])
+preprocess(source, out=out, config=PREPROCESS, cache_folder=cache)
+"""
+
+
+def test_a_killed_run_has_a_row_for_every_scan_that_was_finished(made, tmp_path):
+    copy = replace(made, out=tmp_path / "out")
+    command = [sys.executable, "-c", KILLED, str(copy.source), str(copy.out), str(copy.cache)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == -signal.SIGKILL
+    wanted = read_table(made.out / "qc.csv")[:2]
+    rows = read_table(copy.out / "qc.csv")
+    assert [{**row, "cached": "", "seconds": ""} for row in rows] == [
+        {**row, "cached": "", "seconds": ""} for row in wanted
+    ]
+    assert [row["status"] for row in rows] == ["ok", "failed"]
+    assert (copy.again().unchanged, len(read_table(copy.out / "qc.csv"))) == (1, 3)
 
 
 def test_nothing_is_fetched_while_preprocessing(cohort, tmp_path, monkeypatch):

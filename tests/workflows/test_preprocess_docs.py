@@ -17,7 +17,7 @@ def test_the_command_has_every_option_that_is_named():
     command = typer.main.get_command(app).commands["preprocess"]
     known = {option for parameter in command.params for option in parameter.opts}
     table = TEXT.partition("| option | what |")[2].partition("\n\n")[0]
-    named = set(re.findall(r"`(--[a-z]+)", table))
+    named = set(re.findall(r"`(--[a-z-]+)", table))
     assert len(named) > 5
     assert named - known == set()
     assert {option for option in known if option.startswith("--")} - named == {"--verbose"}
