@@ -44,6 +44,12 @@ Bandwidth = Annotated[
 Latency = Annotated[
     float, typer.Option(metavar="X", min=0, help="Of a message, with the bandwidth.")
 ]
+Cores = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Cores that processes of this machine share; default: all it has."
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,6 +66,7 @@ def plan(
     simulate: Simulate = "",
     gigabytes_per_second: Bandwidth = None,
     latency_microseconds: Latency = 5.0,
+    cores: Cores = None,
     overrides: Changes = None,
     as_json: AsJson = False,
     verbose: Verbose = 0,
@@ -85,7 +92,8 @@ def plan(
             raise ConfigError("--devices: expected a number of devices, or --blocks with numbers")
         numbers = () if named else _numbers("--blocks", blocks)
         further = _numbers("--simulate", simulate) if simulate else ()
-        from brainage.workflows.plan import PlanRequest, make_plan
+        from brainage.workflows.plan import make_plan
+        from brainage.workflows.plan_case import PlanRequest
 
         request = PlanRequest(
             devices=devices,
@@ -95,6 +103,7 @@ def plan(
             simulate=further,
             gigabytes_per_second=gigabytes_per_second,
             latency_microseconds=latency_microseconds,
+            cores=cores,
         )
         return finish(make_plan(settings, request, report=tell), as_json, stream)
 

@@ -11,6 +11,9 @@ from brainage.core.plan.predictions import BASELINE, Prediction, advice
 from brainage.core.plan.schedules import Surroundings
 from brainage.core.speed import SpeedCase
 
+TOLERANCE = 1.15
+"""Stages add up to the whole step within this factor on a quiet machine."""
+
 
 @dataclass(frozen=True)
 class Projection:
@@ -42,13 +45,20 @@ class WholeSteps:
     rule: float
     rule_added: float
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether the sums are so far off that something else must have used the device."""
+        shares = (self.bp_added / self.bp, self.rule_added / self.rule)
+        return not all(1 / TOLERANCE < share < TOLERANCE for share in shares)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlanResult:
     """Plans for one network.
 
-    ``further``: plans for other numbers of devices, by simulation only. ``around``: this machine,
-    where processes share it.
+    ``further``: plans for other numbers of devices, by simulation only. ``configured``: the plan
+    with as many blocks as configured, where that was left free. ``around``: this machine, where
+    processes share it.
     """
 
     planned: Planned
@@ -56,6 +66,7 @@ class PlanResult:
     planner: Planner
     projections: tuple[Projection, ...]
     further: tuple[Projection, ...]
+    configured: Projection | None
     whole: WholeSteps
     around: Surroundings | None
     device_name: str
@@ -81,6 +92,7 @@ class PlanResult:
             },
             "machine": self._machine(),
             "plans": [_plan(each) for each in self.projections],
+            "as_configured": None if self.configured is None else _plan(self.configured),
             "simulated": [_plan(each) for each in self.further],
         }
 

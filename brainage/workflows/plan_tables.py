@@ -70,6 +70,8 @@ def _measured(result: PlanResult) -> Iterator[str]:
         f"{whole.bp_added:.4f}), {result.case.method} in {blocks} {whole.rule:.4f} s "
         f"({whole.rule_added:.4f})"
     )
+    if whole.disturbed:
+        yield "these differ: something else used the device; measure again when it is idle"
     rate = 1e-9 / transfer.seconds_per_byte if transfer.seconds_per_byte else float("inf")
     yield (
         f"transfer: {1e6 * transfer.latency_seconds:.0f} us and {rate:.2f} GB/s ({transfer.source})"
@@ -144,6 +146,12 @@ def _predictions(result: PlanResult, projection: Projection) -> Iterator[str]:
             f"{_number(row.peak_memory_bytes, 3, 1e9):>11} {_number(row.traffic_bytes, 2, 1e6):>9}"
             f"{f'  {row.note}' if row.note else ''}"
         )
+    if (other := result.configured) and other.plan.num_blocks != projection.plan.num_blocks:
+        cost = other.row("blocks").describe_cost(other.plan.goal)
+        yield (
+            f"with {_count(other.plan.num_blocks, 'block')}, as configured, blocks_per_place "
+            f"{_yaml(other.plan.blocks_per_place)}: {cost} (plan it with --blocks config)"
+        )
     yield ""
     yield advice(projection.rows, projection.plan.goal)
     if here:
@@ -171,6 +179,9 @@ def _side_by_side(result: PlanResult, projections: Sequence[Projection]) -> Iter
             f"{_number(row.peak_memory_bytes, 3, 1e9):>11}"
             + (f" {_number(each.published, 2):>10}" if published else "")
         )
+    notes = [row.note for each in projections for row in each.rows if row.step_seconds is None]
+    for note in dict.fromkeys(notes):
+        yield f"-: {note}"
     if published:
         yield f"published: {result.planned.published_source}"
 

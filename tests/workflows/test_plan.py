@@ -6,7 +6,8 @@ from brainage.cli import run
 from brainage.config.plan import load_planned
 from brainage.core.placement import ParallelConfig, settle_placement
 from brainage.errors import ConfigError
-from brainage.workflows.plan import PlanRequest, make_plan
+from brainage.workflows.plan import make_plan
+from brainage.workflows.plan_case import PlanRequest
 
 SMALL = [
     "input_shape=[1,16,16,16]",
@@ -15,7 +16,7 @@ SMALL = [
     "batch_size=2",
     "keep_freed_memory=false",
 ]
-LINK = {"gigabytes_per_second": 10.0}
+LINK = {"gigabytes_per_second": 10.0, "seconds": 0.0}
 WORDS = [word for override in SMALL for word in ("--set", override)]
 COMMAND = ["plan", "-c", "speed/single.yaml", *WORDS, "--gigabytes-per-second", "10"]
 
@@ -130,7 +131,7 @@ def test_a_rule_that_is_not_isolated_is_refused_before_anything_is_measured():
 
 @pytest.mark.distributed
 def test_processes_on_this_machine_get_figures_of_their_own():
-    content = numbers(PlanRequest(devices=2))
+    content = numbers(PlanRequest(devices=2, seconds=0.0))
     assert content["transfer"]["kind"] == "measured"
     assert content["machine"]["slowdown"] >= 1
     (plan,) = content["plans"]

@@ -14,7 +14,7 @@ PARAMETER_BYTES = 4
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of some work, by the number of samples it is done for."""
+    """Seconds of some work for 1 to a batch of samples."""
 
     fixed: float
     per_sample: float
@@ -27,16 +27,12 @@ class Timed:
 def timed(one: float, whole: float, batch_size: int) -> Timed:
     """The line through a measurement with one sample and one with a batch.
 
-    Neither part is negative: a batch that took no longer than one sample has a fixed cost alone,
-    one that took more than its share has none.
+    It may fall: kernels are chosen by size, and those for one sample can be slower than those for
+    two.
     """
     if batch_size == 1:
         return Timed(0.0, whole)
     per_sample = (whole - one) / (batch_size - 1)
-    if per_sample <= 0:
-        return Timed(whole, 0.0)
-    if per_sample > one:
-        return Timed(0.0, whole / batch_size)
     return Timed(one - per_sample, per_sample)
 
 

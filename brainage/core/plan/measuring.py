@@ -10,19 +10,26 @@ from brainage.core.plan.walk import Walk
 from brainage.core.speed import SpeedCase
 from brainage.core.training_config import OptimizerConfig
 
-ROUNDS = 7
-"""Rounds of which medians are taken."""
+ROUNDS = 5
+"""Rounds of which medians are taken, at least."""
+SECONDS = 3.0
+"""Rounds go on until so much time has passed: a small network needs more of them."""
 
 
 def measure_costs(
-    case: SpeedCase, *, rounds: int = ROUNDS, report: Callable[[str], None] = lambda _: None
+    case: SpeedCase,
+    *,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    report: Callable[[str], None] = lambda _: None,
 ) -> NetworkCosts:
     """Costs of every stage of a network, for one sample and for a batch.
 
     Args:
         case: the network, its heads and optimizer, and where it runs. Its rule is an isolated one;
             how it is cut does not matter.
-        rounds: timed walks through the network, after a warm-up.
+        rounds: timed walks through the network at least, after a warm-up.
+        seconds: time that they take at least.
         report: told what is being measured.
 
     Raises:
@@ -31,7 +38,7 @@ def measure_costs(
     with _threads(case.num_threads):
         walk = Walk(case)
         report(f"cost of {walk.num_stages} stages, one sample and a batch of {case.batch_size}")
-        laps = walk.measure(rounds)
+        laps = walk.measure(rounds, seconds)
         stages, heads = walk.memories()
     one, whole = laps[1], laps[case.batch_size]
 

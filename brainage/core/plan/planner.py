@@ -1,6 +1,6 @@
 """Cuts and replicas for a number of devices, for the shortest step or the smallest device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -92,7 +92,9 @@ class Planner:
     most_replicas: int | None = None
 
     def plan(self, num_devices: int, goal: Goal = "time", num_blocks: int | None = None) -> Plan:
-        """The best plan on at most so many devices.
+        """The best plan on at most so many devices, with two blocks at least where there are two.
+
+        All stages in one block on several devices would be data parallelism, not a plan for blocks.
 
         Args:
             num_devices: devices to use at most; fewer where more would not help.
@@ -110,7 +112,7 @@ class Planner:
         places = best_places(
             self.costs.num_stages,
             num_devices,
-            block_cost=self._where_allowed(block),
+            block_cost=self._where_allowed(block, whole=num_devices == 1 or num_blocks == 1),
             place_cost=place,
             max_replicas=min(size, self.most_replicas or size),
             num_blocks=num_blocks if self.cuts is None else len(self.cuts) + 1,
@@ -166,19 +168,22 @@ class Planner:
         return sum(part[0] for part in parts) + max(part[1] for part in parts) + buffers
 
     def _where_allowed(
-        self, cost: Callable[[int, int, int], tuple[float, float]]
+        self, cost: Callable[[int, int, int], tuple[float, float]], *, whole: bool
     ) -> Callable[[int, int, int], tuple[float, float]]:
-        """The cost of blocks that lie between two settled cuts; others are not allowed."""
-        if self.cuts is None:
-            return cost
-        allowed = set(_between(self.cuts, self.costs.num_stages))
-        never = (float("inf"), 0.0)
+        """The cost of blocks that are allowed; of others it is infinite.
+
+        Settled cuts allow what lies between two of them; ``whole`` a single block of everything.
+        """
+        num_stages = self.costs.num_stages
+        allowed = None if self.cuts is None else set(pairwise((0, *self.cuts, num_stages)))
+        whole = whole or num_stages == 1
 
         def where_allowed(first: int, stop: int, replicas: int) -> tuple[float, float]:
-            return cost(first, stop, replicas) if (first, stop) in allowed else never
+            block = (first, stop)
+            if not whole and block == (0, num_stages):
+                return float("inf"), 0.0
+            if allowed is not None and block not in allowed:
+                return float("inf"), 0.0
+            return cost(first, stop, replicas)
 
         return where_allowed
-
-
-def _between(cuts: Sequence[int], num_stages: int) -> list[tuple[int, int]]:
-    return list(pairwise((0, *cuts, num_stages)))

@@ -18,6 +18,10 @@ _NAMES: dict[Engine, str] = {
     "ddp": "DDP",
     "pipeline_1f1b": "a 1F1B pipeline",
 }
+_SETTINGS: dict[Engine, list[str]] = {
+    "ddp": ["parallel.engine=ddp"],
+    "checkpointed": ["engine.recompute_activations=true"],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +76,9 @@ def advice(rows: Sequence[Prediction], goal: Goal) -> str:
         return f"use blocks: no other way has a clearly {wanted}"
     best = min(better, key=lambda row: (row.method != blocks.method, row.cost(goal)))
     settings = [] if best.method == blocks.method else [f"objective.name={best.method}"]
-    settings += ["parallel.engine=ddp"] if best.engine == "ddp" else []
-    with_settings = "".join(f" --set {setting}" for setting in settings)
+    settings += _SETTINGS.get(best.engine, [])
+    how = f"; --set {' --set '.join(settings)}" if settings else ""
+    if best.engine == "pipeline_1f1b":
+        how = ", which training does not offer"
     against = f"{best.describe_cost(goal)} against {blocks.describe_cost(goal)} with blocks"
-    how = f";{with_settings}" if settings else ""
     return f"use {_NAMES[best.engine]} instead: {best.method} takes {against}{how}"

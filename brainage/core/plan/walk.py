@@ -83,18 +83,21 @@ class Walk:
         set_learning_rate(optimizer, 0.0)  # weights stay; the work is the same
         return _Station(index, module, optimizer)
 
-    def measure(self, rounds: int) -> dict[int, Laps]:
+    def measure(self, rounds: int, seconds: float) -> dict[int, Laps]:
         """Median seconds of everything, by stage and name, for one sample and for a batch.
 
-        The two take turns, so that a disturbance hits both. Where one sample cannot pass, a batch's
-        share stands for it.
+        At least so many rounds, and until so much time has passed. The two sizes take turns, so
+        that a disturbance hits both. Where one sample cannot pass, a batch's share stands for it.
         """
         records: dict[int, _Record] = {}
         for size in {self.case.batch_size, *([1] if self._one_passes() else [])}:
             records[size] = defaultdict(list)
-        for _ in range(WARMUP_ROUNDS + rounds):
+        ends = time.perf_counter() + seconds
+        done = 0
+        while done < WARMUP_ROUNDS + rounds or time.perf_counter() < ends:
             for size, record in records.items():
                 self._walk(size, record)
+            done += 1
         laps = {
             size: {key: statistics.median(each[WARMUP_ROUNDS:]) for key, each in record.items()}
             for size, record in records.items()

@@ -12,12 +12,16 @@ HEAD = HeadCosts(Timed(0.25, 0.25), Timed(0, 1.0), 0.125, StageMemory(10, 0, Fal
 
 
 @given(st.floats(0.01, 10), st.floats(0.01, 10), st.integers(2, 9))
-def test_the_line_meets_the_batch_and_falls_nowhere(one, whole, size):
+def test_the_line_meets_both_measurements_and_stays_between_them(one, whole, size):
     line = timed(one, whole, size)
+    assert line.at(1) == pytest.approx(one)
     assert line.at(size) == pytest.approx(whole)
-    assert min(line.fixed, line.per_sample) >= 0
-    if one <= whole <= size * one:
-        assert line.at(1) == pytest.approx(one)
+    for number in range(1, size + 1):
+        assert min(one, whole) * 0.999 <= line.at(number) <= max(one, whole) * 1.001
+
+
+def test_a_batch_of_one_is_proportional():
+    assert timed(3.0, 3.0, 1).at(1) == 3
 
 
 def test_no_sample_takes_no_time():

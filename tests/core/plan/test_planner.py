@@ -38,21 +38,29 @@ def test_replicas_can_be_forbidden():
 
 
 def test_a_replica_has_whole_samples():
-    costs = network([stage(1.0)], batch_size=3)
-    plan = Planner(costs, FREE).plan(2)
+    costs = network([stage(1.0), stage(0.1)], batch_size=3)
+    plan = Planner(costs, FREE).plan(3)
+    assert plan.replicas == (2, 1)
     assert plan.bound == 2 * 3.0  # two of three samples
 
 
 def test_updates_are_not_shared_by_replicas():
-    costs = network([stage(1.0, update=10.0)], batch_size=2)
-    assert Planner(costs, FREE).plan(2).bound == 3 + 10
+    costs = network([stage(1.0, update=10.0), stage(0.1)], batch_size=2)
+    plan = Planner(costs, FREE).plan(3)
+    assert (plan.replicas, plan.bound) == ((2, 1), 3 + 10)
 
 
 def test_summing_gradients_can_cost_more_than_a_replica_saves():
-    costs = network([stage(1.0, parameters=1000)], batch_size=2)
+    costs = network([stage(1.0, parameters=1000), stage(0.1)], batch_size=2)
     slow, quick = TransferCosts(0, 1e-2, "slow"), TransferCosts(0, 1e-6, "quick")
-    assert Planner(costs, slow).plan(2).replicas == (1,)
-    assert Planner(costs, quick).plan(2).replicas == (2,)
+    assert Planner(costs, slow).plan(3).replicas == (1, 1)
+    assert Planner(costs, quick).plan(3).replicas == (2, 1)
+
+
+def test_a_batch_that_splits_well_still_gets_blocks():
+    costs = network([stage(10.0), stage(1.0)], batch_size=2)
+    assert Planner(costs, FREE).plan(2).num_blocks == 2
+    assert Planner(costs, FREE).plan(1).num_blocks == 1
 
 
 def test_cuts_avoid_large_features_where_sending_is_slow():
