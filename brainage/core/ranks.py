@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -98,12 +98,13 @@ def launched_rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def join_ranks(device: torch.device, timeout_seconds: float) -> ProcessRanks:
-    """Meet the other processes that the launcher started.
+def join_ranks(device: torch.device, timeout_seconds: float, **place: Any) -> ProcessRanks:
+    """Meet the other processes.
 
     Args:
         device: of this rank; features travel over NCCL between accelerators, over gloo otherwise.
         timeout_seconds: a rank that waits longer for a peer's features gives up.
+        place: ``init_method``, ``rank`` and ``world_size``; the launcher's by default.
 
     Raises:
         RankError: if they cannot be reached.
@@ -111,7 +112,7 @@ def join_ranks(device: torch.device, timeout_seconds: float) -> ProcessRanks:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
         if not dist.is_initialized():
-            dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds))
+            dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds), **place)
         return ProcessRanks()
     except (RuntimeError, ValueError) as error:
         raise RankError(

@@ -103,11 +103,12 @@ class SpeedRow:
     in place. ``activation_bytes``: counted, not observed: what blocks hold for their backward
     passes, of the largest block where each is released before the next, of all otherwise.
     ``speedup`` and ``efficiency`` (for each device) compare with the row named ``baseline``.
-    ``loader_wait_seconds`` is zero: no data are loaded. Nothing here is predicted.
+    ``loader_wait_seconds`` is zero: no data are loaded. ``predicted_speedup`` is the planner's,
+    where it was asked; everything else is measured.
     """
 
     method: str
-    engine: Literal["single", "checkpointed"]
+    engine: Literal["single", "checkpointed", "blocks", "ddp", "pipeline_1f1b"]
     devices: int
     replicas: int
     blocks: int
@@ -212,8 +213,8 @@ def _peak_of_steps(case: SpeedCase) -> int:
     return memory_above_start(engine.device, train)
 
 
-def _activation_bytes(case: SpeedCase) -> int:
-    """Counted activations that are held at once, without the heads' own."""
+def held_activation_bytes(case: SpeedCase) -> int:
+    """Counted activations that one device holds at once, without the heads' own."""
     stages = measure_memory(
         case.build_stages(), case.input_shape, case.batch_size, precision=case.engine.precision
     )
@@ -247,7 +248,7 @@ def _row(
         step_seconds_iqr=step.iqr,
         samples_per_second=case.batch_size / step.median,
         peak_memory_bytes=peak,
-        activation_bytes=_activation_bytes(case),
+        activation_bytes=held_activation_bytes(case),
         loader_wait_seconds=0.0,
         baseline=baseline,
         speedup=speedup,

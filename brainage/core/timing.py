@@ -72,7 +72,8 @@ def describe_device(device: torch.device) -> str:
     """Name of the device for a table, e.g. ``CPU, 2 threads``."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' * (threads > 1)}"
 
 
 def memory_above_start(device: torch.device, action: Callable[[], None]) -> int:

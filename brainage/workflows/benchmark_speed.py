@@ -6,20 +6,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from brainage.backbones.registry import build_stages
-from brainage.config.speed import SpeedConfig, SpeedMethod
+from brainage.config.speed import SpeedConfig
 from brainage.core.allocator import keep_freed_memory
 from brainage.core.compatibility import refuse_conflicts
-from brainage.core.config import ObjectiveConfig
+from brainage.core.config import ObjectiveConfig, ObjectiveName
 from brainage.core.partition import resolve_cuts, stage_counts
 from brainage.core.speed import SpeedCase, SpeedRow, measure_speed
 from brainage.core.tasks import Task, fit_task
 from brainage.core.timing import choose_device
 from brainage.errors import ConfigError, RunFolderError
+from brainage.workflows.benchmark_ranks import RanksSummary, benchmark_ranks, rule_of
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class SpeedSummary:
 
 def benchmark_speed(
     config: SpeedConfig, *, out: Path | None = None, report: Callable[[str], None] = _log.info
-) -> SpeedSummary:
+) -> SpeedSummary | RanksSummary:
     """Measure step time and peak memory of every method of the configuration.
 
     Args:
@@ -89,8 +90,12 @@ def benchmark_speed(
         raise ConfigError(str(error).splitlines()[0]) from error
     if config.keep_freed_memory and cases[0].device == "cpu":
         keep_freed_memory()
-    rows = measure_speed(cases, rounds=config.rounds, report=report)
-    summary = SpeedSummary(config.name, cases[0].stage_counts, tuple(rows))
+    summary: SpeedSummary | RanksSummary
+    if config.devices > 1:
+        summary = benchmark_ranks(config, cases, report=report)
+    else:
+        rows = measure_speed(cases, rounds=config.rounds, report=report)
+        summary = SpeedSummary(config.name, cases[0].stage_counts, tuple(rows))
     if out is not None:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +107,8 @@ def benchmark_speed(
 
 def _cases(config: SpeedConfig) -> list[SpeedCase]:
     device = choose_device(config.device)
+    if config.devices > 1:  # cuts are measured as ranks compute
+        torch.set_num_threads(config.num_threads or 1)
     build = partial(build_stages, config.backbone, config.input_shape, config.seed)
     stages = build()
     blocks = resolve_cuts(
@@ -138,8 +145,8 @@ def _cases(config: SpeedConfig) -> list[SpeedCase]:
     return cases
 
 
-def _objective(settings: ObjectiveConfig, method: SpeedMethod) -> ObjectiveConfig:
-    return replace(settings, name="bp" if method == "bp_checkpointed" else method)
+def _objective(settings: ObjectiveConfig, method: str) -> ObjectiveConfig:
+    return replace(settings, name=cast("ObjectiveName", rule_of(method)))
 
 
 def _task(config: SpeedConfig) -> Task:

@@ -17,6 +17,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from brainage.config.run import RunConfig
 from brainage.core.engines import check_parallel
+from brainage.core.local_ranks import LOOPBACK
 from brainage.errors import ConfigError, RankError
 from brainage.workflows.exit_code import EXIT_CODE_FILE
 
@@ -58,7 +59,8 @@ def launch_training(config: RunConfig, arguments: Sequence[str], *, devices: int
     )
     with tempfile.TemporaryDirectory(prefix="brainage-launch-") as folder:
         told = Path(folder) / "exit_code"
-        with _environment({EXIT_CODE_FILE: str(told), **_threads(devices)}):
+        settled = {EXIT_CODE_FILE: str(told), **_threads(devices), **_loopback()}
+        with _environment(settled):
             try:
                 elastic_launch(settings, sys.executable)("-m", "brainage", *arguments)
             except ChildFailedError as error:
@@ -97,6 +99,11 @@ def _threads(devices: int) -> dict[str, str]:
     if "OMP_NUM_THREADS" in os.environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // devices))}
+
+
+def _loopback() -> dict[str, str]:
+    """Ranks of one machine need no name service."""
+    return {} if set(LOOPBACK) & set(os.environ) else LOOPBACK
 
 
 @contextmanager
