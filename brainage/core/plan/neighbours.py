@@ -4,29 +4,22 @@ Processes of their own are started, as many as shall run, because nothing else t
 share caches, memory and clock, or be one core in disguise.
 """
 
-import multiprocessing
-import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from brainage.core.allocator import keep_freed_memory
+from brainage.core.local_ranks import run_local_ranks
 from brainage.core.plan.costs import TransferCosts
+from brainage.core.ranks import ProcessRanks
 from brainage.core.speed import SpeedCase
 from brainage.core.timing import synchronize
-from brainage.errors import TrainingError
+from brainage.errors import RankError, TrainingError
 
-PATIENCE = timedelta(minutes=10)
-"""A process that waits longer for another gives up."""
 STEPS = 7
 """Timed steps of each process, after two that warm up."""
 SMALL_MESSAGES = 100
@@ -54,17 +47,6 @@ class Neighbours:
         return max(1.0, self.together / self.alone)
 
 
-@dataclass(frozen=True)
-class _Member:
-    """What one process has to know."""
-
-    case: SpeedCase
-    rank: int
-    size: int
-    meeting_point: str
-    keep_memory: bool
-
-
 def measure_neighbours(
     case: SpeedCase,
     num_processes: int,
@@ -74,8 +56,11 @@ def measure_neighbours(
 ) -> Neighbours:
     """Start so many processes, let them send to each other and train side by side.
 
+    Between accelerators messages go over NCCL, where there are two; from a single one, and on a
+    CPU, over gloo.
+
     Args:
-        case: what each trains; of several accelerators each process takes one.
+        case: what each trains.
         num_processes: two at least.
         keep_memory: whether processes keep freed memory, as training does.
         report: told what is being measured.
@@ -84,64 +69,40 @@ def measure_neighbours(
         TrainingError: if a process ends early, for lack of memory for example.
     """
     report(f"transfer between {num_processes} processes, and their steps side by side")
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        meeting_point = (Path(folder) / "meeting").as_uri()
-        members = [
-            _Member(case, rank, num_processes, meeting_point, keep_memory)
-            for rank in range(num_processes)
-        ]
-        try:
-            with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
-                measured = list(pool.map(_take_part, members))
-        except (BrokenProcessPool, dist.DistBackendError) as error:
-            raise TrainingError(
-                "a process that measured transfers ended early; give bandwidth and latency "
-                f"instead, or lower the batch ({type(error).__name__})"
-            ) from error
-    return measured[0]
+    several = torch.device(case.device).type == "cuda" and torch.cuda.device_count() > 1
+    device = "cuda" if several else "cpu"
+    try:
+        measured = run_local_ranks(
+            num_processes, _take_part, case, device, keep_memory, device=device
+        )
+    except RankError as error:
+        raise TrainingError(
+            "a process that measured transfers ended early, perhaps for lack of memory; give "
+            f"--gigabytes-per-second instead, or lower the batch ({error})"
+        ) from error
+    found = measured[0]
+    assert isinstance(found, Neighbours)
+    return found
 
 
-def _take_part(member: _Member) -> Neighbours:
-    """One process: meet, send, work."""
-    case = member.case
-    device = _own_device(case.device, member.rank)
+def _take_part(ranks: ProcessRanks, case: SpeedCase, device: str, keep_memory: bool) -> Neighbours:
+    """One process: send, work."""
     if case.num_threads is not None:
         torch.set_num_threads(case.num_threads)
-    if member.keep_memory and device.type == "cpu":
+    if keep_memory and device == "cpu":
         keep_freed_memory()
-    backend = "nccl" if device.type == "cuda" and torch.cuda.device_count() > 1 else "gloo"
-    if backend == "gloo" and Path("/sys/class/net/lo").exists():
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # needs no name service
-    dist.init_process_group(
-        backend,
-        init_method=member.meeting_point,
-        rank=member.rank,
-        world_size=member.size,
-        timeout=PATIENCE,
-    )
-    try:
-        transfer = _measure_transfer(backend, device, member.rank)
-        alone, together = _measure_steps(case, device, member.rank)
-    finally:
-        dist.destroy_process_group()
-    return Neighbours(transfer, alone, together, member.size)
+    transfer = _measure_transfer(ranks.rank, torch.device(device))
+    alone = together = 1.0  # an accelerator of its own each
+    if torch.device(case.device).type == "cpu":
+        alone, together = _measure_steps(ranks.rank, case)
+    return Neighbours(transfer, alone, together, ranks.world_size)
 
 
-def _own_device(name: str, rank: int) -> torch.device:
-    device = torch.device(name)
-    if device.type == "cuda" and rank < torch.cuda.device_count():
-        device = torch.device("cuda", rank)
-        torch.cuda.set_device(device)
-    return device
-
-
-def _measure_transfer(backend: str, device: torch.device, rank: int) -> TransferCosts:
+def _measure_transfer(rank: int, device: torch.device) -> TransferCosts:
     """Half of a round trip between the first two processes, for a small and a large message."""
-    place = device if backend == "nccl" else torch.device("cpu")
     seconds = []
     for num_bytes, repeats in ((4, SMALL_MESSAGES), (LARGE_BYTES, LARGE_MESSAGES)):
-        message = torch.zeros(num_bytes // 4, device=place)
+        message = torch.zeros(num_bytes // 4, device=device)
         trips = []
         dist.barrier()
         for _ in range(repeats + 2):
@@ -157,29 +118,27 @@ def _measure_transfer(backend: str, device: torch.device, rank: int) -> Transfer
         seconds.append(statistics.median(trips[2:]))
     latency, large = seconds
     per_byte = max(0.0, large - latency) / LARGE_BYTES
+    backend = "gloo" if device.type == "cpu" else "nccl"
     return TransferCosts(latency, per_byte, f"{backend}, measured between two processes here")
 
 
-def _measure_steps(case: SpeedCase, device: torch.device, rank: int) -> tuple[float, float]:
+def _measure_steps(rank: int, case: SpeedCase) -> tuple[float, float]:
     """Median seconds of a step while the others wait, and while all work."""
-    if device.type == "cuda":
-        return 1.0, 1.0  # every process has an accelerator of its own
     engine, batch = case.build(), case.batch()
 
-    def steps(number: int) -> Sequence[float]:
+    def steps(number: int) -> float:
         seconds = []
         for step in range(number):
             begun = time.perf_counter()
             engine.train_step(batch, step, case.optimizer.learning_rate)
-            synchronize(device)
             seconds.append(time.perf_counter() - begun)
-        return seconds
+        return statistics.median(seconds)
 
-    alone: Sequence[float] = steps(2)
+    alone = steps(2)
     dist.barrier()
     if rank == 0:
         alone = steps(STEPS)
     dist.barrier()
     together = steps(STEPS)
     dist.barrier()
-    return statistics.median(alone), statistics.median(together)
+    return alone, together

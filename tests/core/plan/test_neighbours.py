@@ -29,7 +29,7 @@ def test_two_processes_measure_their_link_and_each_other():
 @pytest.mark.distributed
 def test_a_process_that_dies_is_one_line():
     case = make_case(build_stages=functools.partial(os._exit, 9))
-    with pytest.raises(TrainingError, match="ended early; give bandwidth and latency"):
+    with pytest.raises(TrainingError, match="ended early.*; give --gigabytes-per-second"):
         measure_neighbours(case, 2)
 
 
