@@ -1,6 +1,5 @@
 """What ``brainage plan`` measures with: one network as a case, its machine, its whole steps."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +12,10 @@ from brainage.config.plan import Planned
 from brainage.core.compatibility import refuse_conflicts
 from brainage.core.config import ObjectiveConfig
 from brainage.core.plan.costs import NetworkCosts, TransferCosts
+from brainage.core.plan.here import measure_machine
 from brainage.core.plan.measuring import SECONDS
-from brainage.core.plan.neighbours import measure_neighbours
 from brainage.core.plan.planner import Goal, Plan
 from brainage.core.plan.schedules import Surroundings
-from brainage.core.plan.simulation import SharedCores
 from brainage.core.rules import RULES
 from brainage.core.speed import SpeedCase, measure_steps
 from brainage.core.tasks import Task, fit_task
@@ -25,8 +23,6 @@ from brainage.core.timing import choose_device, describe_device
 from brainage.errors import ConfigError
 from brainage.workflows.plan_result import WholeSteps
 
-WIRE_THREADS = 2.0
-"""Cores that a transfer between processes of one machine keeps busy: both ends copy."""
 STEPS = 5
 """Whole steps timed, to see how well the stages add up."""
 
@@ -66,15 +62,9 @@ def surroundings(
         per_byte = 1e-9 / request.gigabytes_per_second
         latency = request.latency_microseconds * 1e-6
         return TransferCosts(latency, per_byte, "as given"), None
-    if case.device != "cpu":
-        pair = max(2, min(num_devices, torch.cuda.device_count()))
-        return measure_neighbours(case, pair, report=report).transfer, None
-    threads = case.num_threads or 1
-    places = (request.cores or len(os.sched_getaffinity(0))) / threads
-    number = max(2, min(num_devices, int(places)))
-    found = measure_neighbours(case, number, keep_memory=keep_memory, report=report)
-    slowdown = found.slowdown if places >= number else 1.0  # on fewer cores they only take turns
-    return found.transfer, Surroundings(SharedCores(places, slowdown), WIRE_THREADS / threads)
+    return measure_machine(
+        case, num_devices, cores=request.cores, keep_memory=keep_memory, report=report
+    )
 
 
 def whole_steps(

@@ -132,7 +132,10 @@ def test_a_rule_that_is_not_isolated_is_refused_before_anything_is_measured():
 @pytest.mark.distributed
 def test_processes_on_this_machine_get_figures_of_their_own():
     content = numbers(PlanRequest(devices=2, seconds=0.0))
-    assert content["transfer"]["kind"] == "measured"
+    transfer = content["transfer"]
+    assert (transfer["kind"], transfer["source"][:14]) == ("measured", "gloo, measured")
+    assert 0 < transfer["latency_seconds"] < 0.1
+    assert 0 < transfer["seconds_per_byte"] < 1e-6
     assert content["machine"]["slowdown"] >= 1
     (plan,) = content["plans"]
     assert len(plan["rows_on_this_machine"]) == len(plan["rows"])

@@ -1,12 +1,12 @@
 """Cuts and replicas for a number of devices, for the shortest step or the smallest device."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from brainage.core.measure import GRADIENT_BYTES
-from brainage.core.placement import own_samples
+from brainage.core.placement import Placement, own_samples
 from brainage.core.plan.costs import NetworkCosts, TransferCosts
 from brainage.core.plan.search import PlannedPlace, best_places
 
@@ -118,6 +118,31 @@ class Planner:
             num_blocks=num_blocks if self.cuts is None else len(self.cuts) + 1,
         )
         return Plan(goal, self.costs.num_stages, tuple(places))
+
+    def plan_of(
+        self, stage_counts: Sequence[int], placement: Placement, goal: Goal = "time"
+    ) -> Plan:
+        """The plan that somebody else has made, with what its places cost.
+
+        Args:
+            stage_counts: stages of each block.
+            placement: which places have which blocks.
+            goal: what the costs are of.
+        """
+        edges = (0, *accumulate(stage_counts))
+        places = [
+            PlannedPlace(edges[place.first : place.stop + 1], len(place.ranks), 0.0)
+            for place in placement.places
+        ]
+        priced = [replace(place, cost=self._cost(place, goal)) for place in places]
+        return Plan(goal, self.costs.num_stages, tuple(priced))
+
+    def _cost(self, place: PlannedPlace, goal: Goal) -> float:
+        if goal == "memory":
+            return self.place_bytes(place)
+        replicas = place.replicas
+        seconds = sum(self.block_seconds(*block, replicas)[0] for block in place.blocks)
+        return seconds + self.transfer_seconds(place.edges[0], place.edges[-1], replicas)
 
     def share(self, replicas: int) -> int:
         """Samples of the replica that has most of them."""

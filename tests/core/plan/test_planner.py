@@ -124,3 +124,12 @@ def test_a_place_holds_all_its_weights_and_the_activations_of_one_block():
 def test_what_cannot_be_cut_is_refused():
     with pytest.raises(ValueError, match="2 stages cannot be laid over 2 devices in 3 blocks"):
         Planner(equal_stages(2), FREE).plan(2, num_blocks=3)
+
+
+@pytest.mark.parametrize("goal", ["time", "memory"])
+def test_a_plan_made_by_hand_costs_what_a_planned_one_costs(goal):
+    stages = [stage(3.0, parameters=9, saved=50, features=30), *(stage(1.0) for _ in range(3))]
+    planner = Planner(network(stages, batch_size=2), TransferCosts(0, 1e-2, "made up"))
+    plan = planner.plan(3, goal, num_blocks=3)
+    placement = Placement(plan.blocks_per_place, plan.replicas)
+    assert planner.plan_of(plan.stage_counts, placement, goal) == plan
