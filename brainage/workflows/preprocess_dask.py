@@ -3,7 +3,9 @@
 Needs the optional package ``distributed``.
 """
 
+import re
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,8 @@ from brainage.preprocess.worker import PreprocessOutcome, ScanTask
 
 CONNECT_SECONDS = 30
 SCANS_PER_WORKER = 2
+
+_ADDRESS = re.compile(r"://|:[0-9]+$")
 
 # ITK and torch have their threads of their own; a worker with several threads takes turns.
 _ONE_AT_A_TIME = threading.Lock()
@@ -117,8 +121,7 @@ def _connected(address: str) -> Iterator[Any]:
         from distributed import Client  # noqa: PLC0415
     except ImportError as error:
         raise MissingPackage("distributed", "--dask", "dask") from error
-    is_file = Path(address).is_file()
-    where = {"scheduler_file": address} if is_file else {"address": address}
+    where = _where(address)
     try:
         client = Client(**where, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -126,6 +129,22 @@ def _connected(address: str) -> Iterator[Any]:
         raise ClusterError(f"{address}: cannot reach a Dask scheduler: {reason}") from error
     with client:
         yield client
+
+
+def _where(address: str) -> dict[str, str]:
+    """Distributed's name for what was given: an address, or a file that may still be on its way."""
+    if _ADDRESS.search(address):
+        return {"address": address}
+    until = time.monotonic() + CONNECT_SECONDS
+    while not Path(address).is_file():
+        if time.monotonic() > until:
+            raise ClusterError(
+                f"{address}: cannot reach a Dask scheduler: expected its address, e.g. "
+                f"tcp://node1:8786, or its scheduler file; found no such file in {CONNECT_SECONDS} "
+                "s"
+            )
+        time.sleep(0.2)
+    return {"scheduler_file": address}
 
 
 def _check_workers(client: Any, config: PreprocessConfig, folders: Sequence[Path]) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,25 @@ def test_a_scheduler_that_is_not_there_is_one_line(made: Made, tmp_path, monkeyp
     with pytest.raises(ClusterError, match="cannot reach a Dask scheduler"):
         preprocess(made.source, out=tmp_path / "out", config=PREPROCESS, cache_folder=made.cache,
                    dask="tcp://127.0.0.1:1")  # fmt: skip
+
+
+def test_a_scheduler_file_that_does_not_come_is_one_line_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(preprocess_dask, "CONNECT_SECONDS", 0.3)
+    with pytest.raises(ClusterError, match="found no such file"):
+        preprocess_dask.preprocess_on_dask(
+            [Path("a.nii")], PREPROCESS, tmp_path, on_outcome=print,
+            task=MakeDerivatives(tmp_path, {}), address=str(tmp_path / "scheduler.json"),
+        )  # fmt: skip
+
+
+def test_a_scheduler_file_may_come_later_than_the_command(cluster, tmp_path):
+    path = tmp_path / "scheduler.json"
+    content = json.dumps({"address": cluster.scheduler_address})
+    later = threading.Timer(0.6, path.write_text, [content])
+    later.start()
+    with preprocess_dask._connected(str(path)) as client:
+        assert client.scheduler_info()["address"] == cluster.scheduler_address
+    later.join()
 
 
 def test_a_cluster_without_workers_is_one_line(made: Made, tmp_path, monkeypatch):  # noqa: F811
