@@ -116,7 +116,7 @@ def train(
 
         words = option_words(config=config, runs=runs, resume=resume, set=overrides)
         words += [*(["--json"] if as_json else []), *["-v"] * verbose]
-        return launch_training(settings, ["train", *words], devices=devices)
+        return launch_training(settings, ["train", *words], devices=devices, runs_folder=runs)
     with _reporting(as_json, verbose) as out:
         command = ["brainage", "train", *devices_words(), "--resume"]
         with _resumable_by(command, str(resume) if resume else None):

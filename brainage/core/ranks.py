@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from brainage.errors import RankError
 
@@ -28,7 +30,7 @@ class Ranks(Protocol):
     def world_size(self) -> int:
         """How many there are."""
 
-    def gather(self, value: T) -> list[T]:
+    def gather(self, value: T, *, patient: bool = False) -> list[T]:
         """Everyone's value, by rank, on every rank. All have to call it."""
 
 
@@ -38,7 +40,7 @@ class Alone:
     rank = 0
     world_size = 1
 
-    def gather(self, value: T) -> list[T]:
+    def gather(self, value: T, *, patient: bool = False) -> list[T]:  # noqa: ARG002
         """Its own value."""
         return [value]
 
@@ -46,28 +48,37 @@ class Alone:
 class ProcessRanks:
     """The processes of ``torch.distributed``, once they have joined.
 
-    Small values travel over a group of their own, on CPUs and without haste: whoever has to wait
-    for them may be waiting for hours of preprocessing. A process that dies is noticed anyway.
+    Small values travel on CPUs.
+
+    Args:
+        timeout_seconds: after which a rank that does not answer counts as hung.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_seconds: float) -> None:
         self.rank = dist.get_rank()
         self.world_size = dist.get_world_size()
-        self._group = dist.new_group(backend="gloo", timeout=PATIENCE)
+        patience = timedelta(seconds=timeout_seconds)
+        self._group = dist.new_group(backend="gloo", timeout=patience)
+        self._patient_group = dist.new_group(backend="gloo", timeout=PATIENCE)
 
-    def gather(self, value: T) -> list[T]:
+    def gather(self, value: T, *, patient: bool = False) -> list[T]:
         """Everyone's value, by rank, on every rank.
 
+        Args:
+            value: this rank's.
+            patient: whether the others may be busy for hours, as rank 0 is with preprocessing. One
+                that dies is noticed all the same.
+
         Raises:
-            RankError: if another rank is gone.
+            RankError: if another rank is gone or hangs.
         """
         values: list[T | None] = [None] * self.world_size
         try:
-            dist.all_gather_object(values, value, group=self._group)
+            group = self._patient_group if patient else self._group
+            dist.all_gather_object(values, value, group=group)
         except RuntimeError as error:
-            raise RankError(
-                f"rank {self.rank}: another rank is gone: {short_reason(error)}"
-            ) from error
+            reason = short_reason(error)
+            raise RankError(f"rank {self.rank}: another rank is gone or hangs: {reason}") from error
         return values  # type: ignore[return-value]
 
 
@@ -112,12 +123,28 @@ def join_ranks(device: torch.device, timeout_seconds: float, **place: Any) -> Pr
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:
         if not dist.is_initialized():
+            place = place or _place_by_launcher()
             dist.init_process_group(backend, timeout=timedelta(seconds=timeout_seconds), **place)
-        return ProcessRanks()
+        return ProcessRanks(timeout_seconds)
     except (RuntimeError, ValueError) as error:
         raise RankError(
             f"rank {launched_rank()}: the other ranks cannot be reached: {short_reason(error)}"
         ) from error
+
+
+def _place_by_launcher() -> dict[str, Any]:
+    """Where ranks that a launcher started meet.
+
+    After a restart the store still holds addresses of processes that have died; each attempt gets
+    keys of its own.
+    """
+    store, rank, world_size = next(iter(rendezvous("env://")))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return {
+        "store": PrefixStore(f"brainage/attempt_{attempt}", store),
+        "rank": rank,
+        "world_size": world_size,
+    }
 
 
 def leave_ranks() -> None:

@@ -22,7 +22,7 @@ from brainage.workflows.cohort import Cohort, load_volumes
 from brainage.workflows.fitting import device_of, fit_split
 from brainage.workflows.run_folder import RunFolder
 
-_LAUNCH = "launch"
+_JOB = "TORCHELASTIC_RUN_ID"
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ class Crew:
         """Let the others begin."""
         if self._waiting:
             self._waiting = False
-            self.ranks.gather(run.without_volumes())
+            self.ranks.gather(run.without_volumes(), patient=True)
 
     def dismiss(self) -> None:
         """Let the others go, unless they are at work."""
         if self._waiting:
             self._waiting = False
-            self.ranks.gather(None)
+            self.ranks.gather(None, patient=True)
 
 
 def help_to_train(ranks: Ranks) -> HelpedSummary:
@@ -115,7 +115,7 @@ def help_to_train(ranks: Ranks) -> HelpedSummary:
     Raises:
         RankError: if another rank is gone.
     """
-    run: SharedRun | None = ranks.gather(None)[0]
+    run: SharedRun | None = ranks.gather(None, patient=True)[0]
     if run is None:  # rank 0 has said why
         return HelpedSummary(exit_code=2)
     keep_freed_memory()
@@ -146,23 +146,31 @@ def help_to_train(ranks: Ranks) -> HelpedSummary:
 
 def remember_launch(folder: RunFolder) -> None:
     """Note which launch this run belongs to, so that a restart of it finds its folder."""
-    if (launch := _launch_id()) is not None:
-        folder.remember(launch=launch)
+    if (job := os.environ.get(_JOB)) is not None:
+        folder.remember(launch=launch_id(job, os.getppid()))
 
 
 def restarted_run(runs_folder: Path) -> Path | None:
     """The run that this launch had begun before its launcher started it again, if it did."""
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
         return None
-    launch = _launch_id()
+    return launched_run(runs_folder, launch_id(os.environ[_JOB], os.getppid()))
+
+
+def launched_run(runs_folder: Path, launch: str) -> Path | None:
+    """The run that a launch has begun, if it came so far."""
     for facts in runs_folder.glob("*/run.json"):
         with suppress(OSError, ValueError):
-            if json.loads(facts.read_text(encoding="utf-8")).get(_LAUNCH) == launch:
+            if json.loads(facts.read_text(encoding="utf-8")).get("launch") == launch:
                 return facts.parent
     return None
 
 
-def _launch_id() -> str | None:
-    """Names one call of torchrun or ``--devices``; the same again after a restart."""
-    job = os.environ.get("TORCHELASTIC_RUN_ID")
-    return None if job is None else f"{job}-{os.getppid()}"
+def launch_id(job: str, launcher: int) -> str:
+    """Names one call of torchrun or ``--devices``; the same again after a restart.
+
+    Args:
+        job: the launcher's name for it, which not every torchrun makes unique.
+        launcher: its process id.
+    """
+    return f"{job}-{launcher}"

@@ -66,6 +66,14 @@ def seconds_to_send(ranks: ProcessRanks, depth: int, num_messages: int, pause: f
     return 0.0
 
 
+def gather_in_vain(ranks: ProcessRanks) -> None:
+    """Rank 1 gathers what rank 0 does not give."""
+    if ranks.rank == 0:
+        time.sleep(4)
+    else:
+        ranks.gather(None)
+
+
 def wait_in_vain(ranks: ProcessRanks, num_samples: int) -> float:
     """Rank 1 waits for features that rank 0 does not send; how long it waited."""
     if ranks.rank == 0:

@@ -6,6 +6,7 @@ import torch
 from brainage.errors import RankError
 from tests.distributed.messages import (
     features_of,
+    gather_in_vain,
     pass_on,
     seconds_to_send,
     wait_in_vain,
@@ -40,6 +41,12 @@ def test_a_queue_is_bounded() -> None:
     deep = run_ranks(2, seconds_to_send, 8, 8, 0.1)[0]
     assert deep < 0.3
     assert shallow > 0.5
+
+
+def test_ranks_that_wait_for_a_hung_one_give_up() -> None:
+    _, error = run_ranks(2, gather_in_vain, timeout_seconds=2)
+    assert isinstance(error, RankError)
+    assert "rank 1: another rank is gone or hangs" in str(error)
 
 
 def test_a_peer_that_hangs_times_out_and_is_named() -> None:
