@@ -25,7 +25,7 @@ from brainage.scans.nifti import Scan
 
 # Raise it with every change of the code that changes a result: it is part of every key and of
 # every model bundle.
-PREPROCESSING_VERSION = 2
+PREPROCESSING_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,29 @@ from dataclasses import replace
 from itertools import islice
 
 import numpy as np
+from scipy import ndimage
 
 from brainage.errors import ScanError
 from brainage.preprocess.ants_linear import register_linear
 from brainage.preprocess.config import RegistrationConfig
 from brainage.preprocess.resample import resample_brain
 from brainage.preprocess.starts import Start, first_start, other_starts
-from brainage.preprocess.state import Image, Matrix, ScanState
+from brainage.preprocess.state import Image, Mask, Matrix, ScanState
 from brainage.preprocess.template import TEMPLATE_SPACING_MM, load_template
 
 # A brain's size along any direction lies within this factor of the template's.
 MAX_STRETCH = 2.0
 
+# The second round looks at the template this far around the scan's brain, and no further: what of
+# the template a scan does not show would pull the search, from each start to another place.
+NEAR_VOXELS = 4
+
 
 class RegisterToTemplate:
     """Find the matrix from scan to template space and judge what it does.
 
-    Mattes mutual information between brain-only images, starting from aligned centres of mass.
+    Mattes mutual information between brain-only images, starting from aligned centres of mass: a
+    first round to 8 mm, a second from its result, on voxels along the template's axes, to 4 mm.
     Where that ends badly, other starts are tried and the best result is kept. A scan whose brain
     does not come to lie on the template's is refused: such a matrix is a failed registration, and
     an age predicted through it would be a number without meaning.
@@ -52,26 +58,44 @@ class RegisterToTemplate:
 
     def _from(self, state: ScanState, start: Start) -> tuple[ScanState | None, str]:
         """Register from one start; None and the reason when nothing plausible comes of it."""
-        moving_XYZ, affine = _moving_image(state, start.turn)
-        transform = self.config.transform
         try:
-            found = register_linear(moving_XYZ, affine, transform=transform, align=start.align)
+            rough = self._round(state, start, levels_mm=(12, 8))
+            reason = _implausible(rough)
+            if reason:
+                return None, reason
+            closer = Start(np.asarray(np.linalg.inv(rough), dtype=np.float64), align="nothing")
+            near_XYZ = _near(state, closer.turn)
+            if not near_XYZ.any():
+                return None, "the brain came to lie beside the template"
+            template_to_scan = self._round(state, closer, levels_mm=(8, 4), within_XYZ=near_XYZ)
         except (RuntimeError, ValueError, OSError) as error:
             return None, f"ANTs failed: {error}"
-        template_to_scan = np.linalg.inv(start.turn) @ found
-        stretches = np.linalg.svd(template_to_scan[:3, :3], compute_uv=False)
-        plausible = (
-            np.isfinite(template_to_scan).all()
-            and np.linalg.det(template_to_scan[:3, :3]) > 0
-            and stretches.min() > 1 / MAX_STRETCH
-            and stretches.max() < MAX_STRETCH
-        )
-        if not plausible:
-            got = ", ".join(f"{value:.2f}" for value in stretches)
-            return None, f"expected stretches within a factor of {MAX_STRETCH:g}, got {got}"
+        reason = _implausible(template_to_scan)
+        if reason:
+            return None, reason
         matrix = np.asarray(np.linalg.inv(template_to_scan), dtype=np.float64)
         moved = replace(state, scan_to_template=matrix)
         return replace(moved, quality={**state.quality, **judge_registration(moved)}), ""
+
+    def _round(
+        self,
+        state: ScanState,
+        start: Start,
+        *,
+        levels_mm: tuple[int, ...],
+        within_XYZ: Mask | None = None,
+    ) -> Matrix:
+        """The matrix from template to scan space that one search ends with."""
+        moving_XYZ, affine = _moving_image(state, start.turn)
+        found = register_linear(
+            moving_XYZ,
+            affine,
+            transform=self.config.transform,
+            align=start.align,
+            within_XYZ=within_XYZ,
+            levels_mm=levels_mm,
+        )
+        return np.asarray(np.linalg.inv(start.turn) @ found, dtype=np.float64)
 
     def _is_good(self, state: ScanState) -> bool:
         """Whether no other start needs to be tried."""
@@ -98,10 +122,32 @@ def rough_pose(state: ScanState) -> Matrix | None:
     """A rough ``scan_to_template`` (4, 4) of a scan whose brain is found; None when ANTs fails."""
     moving_XYZ, affine = _moving_image(state, np.eye(4))
     try:
-        found = register_linear(moving_XYZ, affine, transform="rigid", num_levels=2)
+        found = register_linear(moving_XYZ, affine, transform="rigid", levels_mm=(12, 8))
     except (RuntimeError, ValueError, OSError):
         return None  # The registration proper says what is wrong.
     return np.asarray(np.linalg.inv(found), dtype=np.float64)
+
+
+def _implausible(template_to_scan: Matrix) -> str:
+    """What is wrong with a matrix as a way from the template to a head; empty when nothing is."""
+    linear = template_to_scan[:3, :3]
+    if not np.isfinite(template_to_scan).all():
+        return "expected finite numbers in the matrix"
+    stretches = np.linalg.svd(linear, compute_uv=False)
+    within = stretches.min() > 1 / MAX_STRETCH and stretches.max() < MAX_STRETCH
+    if within and np.linalg.det(linear) > 0:
+        return ""
+    got = ", ".join(f"{value:.2f}" for value in stretches)
+    return f"expected stretches within a factor of {MAX_STRETCH:g}, got {got}"
+
+
+def _near(state: ScanState, scan_to_template: Matrix) -> Mask:
+    """The template's voxels that lie in the moved brain or near it."""
+    template = load_template()
+    grid_to_scan = np.linalg.inv(scan_to_template) @ template.affine
+    shape = template.mask_XYZ.shape
+    _, mask_XYZ = resample_brain(state, grid_to_scan, shape, TEMPLATE_SPACING_MM)
+    return np.asarray(ndimage.binary_dilation(mask_XYZ, iterations=NEAR_VOXELS))
 
 
 def _fit(state: ScanState) -> float:
@@ -153,7 +199,7 @@ def _moving_image(state: ScanState, turn: Matrix) -> tuple[Image, Matrix]:
 
     Args:
         state: with the brain found.
-        turn: rigid matrix (4, 4) from scan space to where the search starts.
+        turn: matrix (4, 4) from scan space to where the search starts.
     """
     assert state.brain is not None
     to_mm = turn @ state.brain.affine(state.scan.affine)

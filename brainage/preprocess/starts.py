@@ -15,7 +15,7 @@ OTHER_DEGREES = (45.0, -45.0, 90.0, -90.0, 180.0)
 
 @dataclass(frozen=True)
 class Start:
-    """A rigid matrix (4, 4) applied to scan space first, and what `register_linear` aligns then."""
+    """A matrix (4, 4) applied to scan space first, and what `register_linear` aligns then."""
 
     turn: Matrix
     align: str = "masses"

@@ -4,6 +4,7 @@ Correlations are over the voxels that both masks hold: at the outline a value ne
 step, and moving it by a tenth of a voxel is seen in no other way.
 """
 
+import logging
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from brainage.preprocess.config import PreprocessConfig
+from brainage.preprocess.config import GridConfig, PreprocessConfig
 from brainage.preprocess.foreground import background_value
 from brainage.preprocess.pipeline import Preprocessor
 from brainage.scans.nifti import read_scan
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = Path(__file__).parents[2] / "data_manifests" / "open_t1w"
 CONFIG = PreprocessConfig()
@@ -107,38 +110,91 @@ def test_turned_voxels_of_a_sample_scan_hardly_change_its_tensor():
         assert dice >= LEAST_DICE
 
 
-def real_scans(make):
-    """Twelve scans: whole heads at 2 mm, whole heads at 1 mm, and stripped brains."""
-    wanted = {"ixi": 3, "ds000228": 3, "ds000011": 3, "ds002748": 3}
-    for study, count in wanted.items():
-        paths = sorted((make.shared / study).glob("sub-*/anat/*_T1w.nii.gz"))
-        if not paths:
-            pytest.skip("needs ../shared/data")
-        yield from paths[:: max(1, len(paths) // count)][:count]
+STUDIES = ("ds000228", "ds002748", "ds000011", "ixi")
+"""Whole heads at 2 mm whose cerebellum is cut off, stripped brains, heads at 1 mm and at 2 mm."""
+
+SPACINGS_MM = {4.0: (40, 48, 40), 2.0: (80, 96, 80)}
+
+LEAST_WHERE_LESS_IS_REACHED = {("ds000228", 2.0): 0.97}
+"""The outline that extraction gives a turned head is another; at 2 mm that shows where a brain ends
+with the field of view."""
+
+
+def real_scans(make, study):
+    """Three scans of a study."""
+    paths = sorted((make.shared / study).glob("sub-*/anat/*_T1w.nii.gz"))
+    if not paths:
+        pytest.skip("needs ../shared/data")
+    return paths[:: max(1, len(paths) // 3)][:3]
+
+
+class Tensors:
+    """A scan on a coarse and on a fine grid, from the same findings."""
+
+    def __init__(self, scan):
+        coarse, fine = (
+            Preprocessor(PreprocessConfig(grid=GridConfig(spacing_mm=spacing, shape_XYZ=shape)))
+            for spacing, shape in SPACINGS_MM.items()
+        )
+        found = coarse.find(scan)
+        self.results = dict(
+            zip(SPACINGS_MM, (each.apply(*found) for each in (coarse, fine)), strict=True)
+        )
+
+    def differ_from(self, other, study, what):
+        """What is below the bars, one line each; the figures go to the log."""
+        for spacing, result in self.results.items():
+            correlation, dice = agreement(other.results[spacing], result)
+            told = f"{study}: {what}: {spacing:g} mm: r {correlation:.4f}, Dice {dice:.4f}"
+            logger.info(told)
+            least = LEAST_WHERE_LESS_IS_REACHED.get((study, spacing), LEAST_CORRELATION)
+            if correlation < least or dice < LEAST_DICE:
+                yield told
+
+
+def turned_header(scan, axis):
+    """The same voxels, said to lie turned in space."""
+    return replace(scan, affine=turn(axis) @ scan.affine)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("in_space", [True, False])
-def test_turning_real_heads_or_their_voxels_hardly_changes_the_tensor(make, axis, in_space):
-    preprocessor = Preprocessor(CONFIG)
-    for path in real_scans(make):
+@pytest.mark.parametrize("study", STUDIES)
+def test_turning_a_real_head_its_voxels_or_its_header_hardly_changes_the_tensor(make, study):
+    below = []
+    for path in real_scans(make, study):
         scan = read_scan(path)
-        correlation, dice = agreement(
-            preprocessor(scan), preprocessor(turned(scan, axis, in_space=in_space))
-        )
-        assert correlation >= LEAST_CORRELATION, path
-        assert dice >= LEAST_DICE, path
+        before = Tensors(scan)
+        for axis in range(3):
+            cases = {
+                "head": turned(scan, axis, in_space=True),
+                "voxels": turned(scan, axis, in_space=False),
+                "header": turned_header(scan, axis),
+            }
+            for name, case in cases.items():
+                what = f"{path.name}: {name} about axis {axis}"
+                below += Tensors(case).differ_from(before, study, what)
+    assert below == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_cutting_off_the_neck_hardly_changes_the_tensor(make):
-    preprocessor = Preprocessor(CONFIG)
-    paths = [path for path in real_scans(make) if path.parts[-4] in {"ixi", "ds000011"}]
-    for path in paths:
+@pytest.mark.parametrize("study", ["ds000011", "ixi"])
+def test_cutting_off_the_neck_hardly_changes_the_tensor(make, study):
+    below = []
+    for path in real_scans(make, study):
         scan = read_scan(path)
-        correlation, dice = agreement(preprocessor(scan), preprocessor(without_neck(scan)))
-        assert correlation >= LEAST_CORRELATION, path
-        assert dice >= LEAST_DICE, path
+        what = f"{path.name}: without neck"
+        below += Tensors(without_neck(scan)).differ_from(Tensors(scan), study, what)
+    assert below == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_storage_order_of_a_real_scan_changes_no_bit(make, study, tmp_path):
+    for path in real_scans(make, study):
+        orientation = np.array([[2, -1], [0, 1], [1, -1]])
+        nib.load(path).as_reoriented(orientation).to_filename(tmp_path / "stored.nii.gz")
+        first, second = read_scan(path), read_scan(tmp_path / "stored.nii.gz")
+        np.testing.assert_array_equal(first.data_XYZ, second.data_XYZ)
+        np.testing.assert_allclose(first.affine, second.affine, atol=1e-4)
