@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from brainage.config.load import load_config
+from brainage.config.plan import load_planned
 from brainage.config.speed import load_speed_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
 SPEED_CONFIGS = [path for path in CONFIGS if path.parts[0] == "speed"]
-RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] not in {"preprocess", "speed"}]
+PLAN_CONFIGS = [path for path in CONFIGS if path.parts[0] == "plan"]
+RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] not in {"plan", "preprocess", "speed"}]
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
@@ -54,6 +56,13 @@ def test_every_comparison_of_speed_loads_and_says_its_command(path: Path) -> Non
     assert f"command:  brainage benchmark speed --config {path.as_posix()}" in text
     config = load_speed_config(ROOT / "configs" / path)
     assert config.name == "-".join(path.with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", PLAN_CONFIGS, ids=str)
+def test_every_configuration_to_plan_for_loads_and_says_its_command(path: Path) -> None:
+    text = (ROOT / "configs" / path).read_text(encoding="utf-8")
+    assert f"command:  brainage plan --config {path.as_posix()}" in text
+    assert load_planned(ROOT / "configs" / path).name == "-".join(path.with_suffix("").parts)
 
 
 def test_bp_differs_from_lfnn_l_by_the_rule_alone() -> None:

@@ -1,8 +1,11 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
+import typer.main
 
-from brainage.cli import run
+from brainage.cli import app, run
 from brainage.config.plan import load_planned
 from brainage.core.placement import ParallelConfig, settle_placement
 from brainage.errors import ConfigError
@@ -139,3 +142,13 @@ def test_processes_on_this_machine_get_figures_of_their_own():
     assert content["machine"]["slowdown"] >= 1
     (plan,) = content["plans"]
     assert len(plan["rows_on_this_machine"]) == len(plan["rows"])
+
+
+def test_the_page_names_the_options_of_the_command():
+    page = (Path(__file__).parents[2] / "docs/planning.md").read_text(encoding="utf-8")
+    command = typer.main.get_command(app).commands["plan"]
+    known = {option for parameter in command.params for option in parameter.opts}
+    table = page.partition("| option | what |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"^\| `(--[a-z-]+)", table, flags=re.MULTILINE))
+    assert {option for option in known if option.startswith("--")} - named == {"--verbose"}
+    assert named <= known

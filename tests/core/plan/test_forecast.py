@@ -79,6 +79,13 @@ def test_memory_of_one_device():
     assert rows["checkpointed", "bp"].peak_memory_bytes == 16 * 40 + (8 + 20) + 200 + 4
 
 
+def test_the_largest_share_of_a_batch_decides_over_memory():
+    costs = network([stage(1.0, saved=300), stage(1.0, saved=30)], batch_size=3)
+    rows = forecast(costs, 2)
+    assert rows["ddp", "bp"].peak_memory_bytes == 2 * (100 + 10)
+    assert rows["ddp", "lfnn_l"].peak_memory_bytes == 2 * 100
+
+
 def test_processes_that_share_cores_gain_no_more_than_these():
     around = Surroundings(SharedCores(2))
     rows = forecast(equal_stages(8), 4, around=around)
