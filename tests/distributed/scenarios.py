@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from brainage.core.build import build_chain
 from brainage.core.checkpoint import CheckpointStore
@@ -23,6 +25,7 @@ from brainage.core.training_config import (
     TrainerConfig,
 )
 from brainage.core.types import Batch
+from brainage.errors import CheckpointError
 from tests.core.helpers import Batches, KilledIn, ListRecorder, make_task
 
 CPU = torch.device("cpu")
@@ -153,6 +156,25 @@ def train_until_killed(ranks: Ranks, scenario: Scenario, folder: Path) -> str:
     except BaseException as error:
         return type(error).__name__
     return "not killed"
+
+
+def train_with_full_disk(ranks: ProcessRanks, scenario: Scenario, folder: Path) -> str:
+    """Train; from the third checkpoint on, rank 1's disk is full."""
+    write = FileSystemWriter.write_data
+
+    def full(writer: FileSystemWriter, *plan: Any) -> Any:
+        if ranks.rank == 1 and folder.joinpath("step-00000002").exists():
+            raise OSError(28, "No space left on device")
+        return write(writer, *plan)
+
+    FileSystemWriter.write_data = full
+    try:
+        make_trainer(scenario, ranks, folder).fit()
+    except CheckpointError as error:
+        return str(error)
+    finally:
+        FileSystemWriter.write_data = write
+    return "went on"
 
 
 def resume(ranks: Ranks, scenario: Scenario, folder: Path) -> Trained:

@@ -14,6 +14,7 @@ from tests.distributed.scenarios import (
     make_trainer,
     resume,
     train_until_killed,
+    train_with_full_disk,
     trained,
 )
 
@@ -54,3 +55,12 @@ def test_resumed_on_other_devices_equals_uninterrupted(
         assert [h["train/loss"] for h in rank.history] == pytest.approx(
             [h["train/loss"] for h in whole.history], rel=1e-6
         )
+
+
+def test_a_full_disk_of_one_rank_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> None:
+    told = run_ranks(2, train_with_full_disk, SCENARIO, tmp_path, timeout_seconds=5)
+    assert all("No space left on device" in each for each in told), told
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000002"]
+    whole = trained(make_trainer(SCENARIO))
+    resumed = resume(Alone(), SCENARIO, tmp_path)
+    assert all(torch.equal(resumed.weights[key], whole.weights[key]) for key in whole.weights)
