@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from brainage.core.config import HeadConfig, ObjectiveConfig, TaskConfig
-from brainage.core.local_ranks import run_local_ranks
 from brainage.core.placement import ParallelConfig, Placement
 from brainage.core.random import random_stream
 from brainage.core.speed import SpeedCase
@@ -15,6 +14,7 @@ from brainage.core.speed_ranks import RankCase, measure_rank_cases
 from brainage.core.tasks import fit_task
 from brainage.core.training_config import EngineConfig, OptimizerConfig
 from tests.core.pipelined import weights_after_steps
+from tests.distributed.processes import run_ranks
 
 pytestmark = pytest.mark.distributed
 
@@ -61,9 +61,9 @@ def rank_case(rule: str, how: str, num_micro_batches: int = 1) -> RankCase:
 def test_the_pipeline_trains_as_back_propagation_on_one_device(num_micro_batches: int) -> None:
     """1F1B and, with fewer micro-batches than stages, GPipe's order: the same gradients."""
     case = rank_case("bp", "pipeline_1f1b", num_micro_batches)
-    of_ranks = run_local_ranks(2, weights_after_steps, case, 3, start_method="forkserver")
+    of_ranks = run_ranks(2, weights_after_steps, case, 3)
     alone_case = replace(case, how="single")
-    (alone,) = run_local_ranks(1, weights_after_steps, alone_case, 3, start_method="forkserver")
+    (alone,) = run_ranks(1, weights_after_steps, alone_case, 3)
     together = {name: value for rank in of_ranks for name, value in rank.items()}
     assert together.keys() == alone.keys()
     for name, value in alone.items():

@@ -6,7 +6,9 @@ from typing import Any
 
 from brainage.core.local_ranks import try_local_ranks
 
-multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.distributed.scenarios"])
+multiprocessing.get_context("forkserver").set_forkserver_preload(
+    ["tests.distributed.scenarios", "tests.core.pipelined"]
+)
 
 
 def run_ranks(
