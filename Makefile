@@ -1,4 +1,4 @@
-# make setup | train | test | lint | format | clean
+# make setup | train | test | lint | format | gpu-suite | clean
 #
 # Everything happens in $(VENV), which is made on first use from constraints.txt and again when the
 # dependencies change. Nothing else has to be installed but Python 3.11 or newer.
@@ -17,10 +17,10 @@ stamp := $(VENV)/.installed
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell \
 	$(name) -c 'import sys; print("ok" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
 
-.PHONY: help setup train test lint format clean
+.PHONY: help setup train test lint format gpu-suite clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
 
 setup: $(stamp) ## make the environment (nothing to do when it is up to date)
 
@@ -56,6 +56,9 @@ lint: $(stamp) ## format, lint, types and import rules
 format: $(stamp) ## format the code and mend what ruff can mend
 	@$(bin)/ruff format .
 	@$(bin)/ruff check --fix .
+
+gpu-suite: ## checks, times and memory on an accelerator, with torch and the core alone
+	@python -m pipelines.gpu_suite --out docs/results/gpu_suite.json
 
 clean: ## remove the environment and what tools left behind, not your runs or the scan cache
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
