@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,8 @@ def fit_split(
     ages = cohort.ages_years
     training_ages = ages[list(split.train)]
     task = _fit_task(config, training_ages, name)
-    config = first_of_all(
-        ranks, lambda: _with_leader_fraction(config, cohort, split, name, recorder)
-    )
+    settle = partial(_with_leader_fraction, config, cohort, split, name, recorder)
+    config = first_of_all(ranks, settle)
     chain, objective = build_network(config, task, cohort.input_shape, seed)
     engine = build_engine(
         chain,
@@ -107,8 +107,8 @@ def fit_split(
     result = trainer.fit()
     tested = evaluate(engine, _batches(config, cohort, split.test, seed)) if split.test else None
     whole, _ = build_network(config, task, cohort.input_shape, seed)
-    answering = collect_answering_chain(engine, whole)
-    return _fit(answering, task, result, tested, float(training_ages.mean()))
+    chain = collect_answering_chain(engine, whole)
+    return _fit(chain, task, result, tested, float(training_ages.mean()))
 
 
 def _fit_task(config: RunConfig, training_ages: npt.NDArray[np.float32], name: str) -> Task:
