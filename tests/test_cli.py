@@ -203,7 +203,9 @@ def test_a_mistyped_command_ends_in_one_line(arguments, message, config, capsys)
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "plan", "manifest build", "manifest check"])
+@pytest.mark.parametrize(
+    "command", ["train", "predict", "plan", "manifest build", "manifest check"]
+)
 def test_the_help_of_every_command_has_an_example(command, capsys):
     assert run([*command.split(), "--help"]) == 0
     assert f"Example:\n    brainage {command} " in capsys.readouterr().out

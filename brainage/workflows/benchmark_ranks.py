@@ -9,6 +9,7 @@ import torch
 
 from brainage.config.speed import SpeedConfig
 from brainage.core.placement import Placement, settle_placement
+from brainage.core.plan.here import predict_here
 from brainage.core.speed import SpeedCase, SpeedRow, held_activation_bytes
 from brainage.core.speed_ranks import RankCase, RankMethod, RankTimes, measure_rank_cases
 from brainage.core.timing import describe_device
@@ -59,7 +60,7 @@ class RanksSummary:
             "forward, losses, backward, update; memory of the fullest process above an idle one",
             "",
             f"{'method':<20} {'devices':>7} {'step, s':>9} {'speedup over ' + first.method:>18} "
-            f"{'memory, GB':>11} {'of ' + first.method:>8}",
+            f"{'predicted':>10} {'memory, GB':>11} {'of ' + first.method:>8}",
         ]
         for row in self.rows:
             memory = f"{row.peak_memory_bytes / 1e9:>11.2f}" if row.peak_memory_bytes else " " * 11
@@ -68,9 +69,10 @@ class RanksSummary:
                 if row.peak_memory_bytes and first.peak_memory_bytes
                 else ""
             )
+            predicted = f"{row.predicted_speedup:>10.2f}" if row.predicted_speedup else " " * 10
             lines.append(
                 f"{row.method:<20} {row.devices:>7} {row.step_seconds:>9.4f} "
-                f"{row.speedup:>18.2f} {memory}{share}"
+                f"{row.speedup:>18.2f} {predicted} {memory}{share}"
             )
         if self.independent_speedup is not None:
             lines += [
@@ -128,8 +130,13 @@ def benchmark_ranks(
     )
     times = measure_rank_cases(rank_cases, rounds=config.rounds, steps=config.steps_per_round)
     baseline = statistics.median(times[0].seconds)
+    predicted = _predicted_seconds(config, kept, placement, report)
     rows = tuple(
-        _row(name, rank_case, taken, config.methods[0], baseline)
+        _with_prediction(
+            _row(name, rank_case, taken, config.methods[0], baseline),
+            predicted.get(config.methods[0]),
+            predicted.get(name),
+        )
         for (name, _), rank_case, taken in zip(kept, rank_cases, times, strict=True)
     )
     return RanksSummary(
@@ -147,6 +154,35 @@ def benchmark_ranks(
 def rule_of(method: str) -> str:
     """The training rule of a method's name."""
     return "lfnn_l" if method == "lfnn_l_blocks" else "bp" if method in _HOW else method
+
+
+def _predicted_seconds(
+    config: SpeedConfig,
+    cases: Sequence[tuple[str, SpeedCase]],
+    placement: Placement,
+    report: Callable[[str], None],
+) -> dict[str, float]:
+    """The planner's seconds of a step for every method that it knows, from costs measured now."""
+    rule = next((case for name, case in cases if name == "lfnn_l_blocks"), None)
+    if rule is None:
+        return {}
+    case = replace(rule, num_threads=config.num_threads or 1)
+    found = {}
+    for row in predict_here(case, placement, config.parallel, report=report):
+        name = {"blocks": "lfnn_l_blocks", "ddp": f"{row.method}_ddp"}.get(row.engine)
+        name = name or {"checkpointed": "bp_checkpointed", "pipeline_1f1b": "bp_1f1b"}.get(
+            row.engine, row.method
+        )
+        if row.step_seconds is not None:
+            found[name] = row.step_seconds
+    return found
+
+
+def _with_prediction(row: SpeedRow, baseline: float | None, seconds: float | None) -> SpeedRow:
+    """The row with the speedup over the baseline that the planner predicts."""
+    if baseline is None or seconds is None:
+        return row
+    return replace(row, predicted_speedup=baseline / seconds)
 
 
 def _left_out(config: SpeedConfig, placement: Placement) -> dict[str, str]:

@@ -78,8 +78,7 @@ def fit_split(
     """
     ranks = ranks or Alone()
     seed = derive_seed(config.seed, name)
-    ages = cohort.ages_years
-    training_ages = ages[list(split.train)]
+    training_ages = cohort.ages_years[list(split.train)]
     task = _fit_task(config, training_ages, name)
     settle = partial(_with_leader_fraction, config, cohort, split, name, recorder)
     config = first_of_all(ranks, settle)
@@ -106,7 +105,7 @@ def fit_split(
     )
     result = trainer.fit()
     tested = evaluate(engine, _batches(config, cohort, split.test, seed)) if split.test else None
-    whole, _ = build_network(config, task, cohort.input_shape, seed)
+    whole = build_network(config, task, cohort.input_shape, seed)[0]
     chain = collect_answering_chain(engine, whole)
     return _fit(chain, task, result, tested, float(training_ages.mean()))
 
