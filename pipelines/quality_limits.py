@@ -3,7 +3,7 @@ r"""Learn the limits of the quality figures from a cohort of several studies.
 Commands::
 
     brainage preprocess data_manifests/open_cohort/manifest.csv --root $BRAINAGE_DATA \
-        --out derivatives/open_cohort --jobs 2
+        --out derivatives/open_cohort --config preprocess/mni4mm.yaml --jobs 2
     python -m pipelines.quality_limits derivatives/open_cohort/qc.csv \
         --out brainage/preprocess/quality_limits.json
 """
