@@ -26,3 +26,19 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):  # another C library
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def release_freed_memory() -> bool:
+    """Hand memory that was freed back to the system, so that what is measured next is new.
+
+    Returns:
+        Whether it was done; not on other systems, where nothing is changed.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):  # another C library
+        return False
+    trim(0)
+    return True

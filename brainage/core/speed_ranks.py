@@ -5,6 +5,7 @@ pipeline is full, as it is but for the beginning of an epoch. A round runs every
 processes that a method does not use wait meanwhile. The time of a step is the slowest rank's.
 """
 
+import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Literal
 
 import torch
 
-from brainage.core.allocator import keep_freed_memory
+from brainage.core.allocator import keep_freed_memory, release_freed_memory
 from brainage.core.build import build_chain
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.engines import build_engine
@@ -194,7 +195,13 @@ def _time(
 
 
 def _peak(ranks: ProcessRanks | Alone, case: RankCase) -> int:
-    """Highest memory of this rank while it trains, above what it had with libraries alone."""
+    """Highest memory of this rank while it trains, above what it had with libraries alone.
+
+    A network is built and dropped before: that imports what builds it.
+    """
+    case.case.build_stages()
+    gc.collect()
+    release_freed_memory()
 
     def train() -> None:
         _Runner(case, ranks).run(0, MEMORY_STEPS)
