@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import sys
+from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names and numbers of malloc.h
 
@@ -19,11 +20,8 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was done; not on other systems, where nothing is changed.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):  # another C library
+    mallopt = _from_c_library("mallopt")
+    if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
 
@@ -34,11 +32,19 @@ def release_freed_memory() -> bool:
     Returns:
         Whether it was done; not on other systems, where nothing is changed.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError):  # another C library
+    trim = _from_c_library("malloc_trim")
+    if trim is None:
         return False
     trim(0)
     return True
+
+
+def _from_c_library(name: str) -> Callable[..., int] | None:
+    """A function of the GNU C library; None on other systems."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (AttributeError, OSError):  # another C library
+        return None
+    return found

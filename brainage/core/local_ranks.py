@@ -21,38 +21,15 @@ LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if Path("/sys/class/net/lo").exists() el
 
 
 def run_local_ranks(
-    world_size: int,
-    function: Callable[..., Any],
-    *arguments: Any,
-    device: str = "cpu",
-    timeout_seconds: float = 600.0,
-    start_method: str = "spawn",
+    world_size: int, function: Callable[..., Any], *arguments: Any, **options: Any
 ) -> list[Any]:
-    """Run ``function(ranks, *arguments)`` on every rank, with one thread each.
-
-    Args:
-        world_size: processes to start.
-        function: can be pickled, as can arguments and results.
-        arguments: the same for all.
-        device: ``cpu``, or ``cuda`` for an accelerator each.
-        timeout_seconds: a rank that waits longer for another one gives up.
-        start_method: of ``multiprocessing``.
-
-    Returns:
-        What each rank returned, by rank.
+    """What every rank returns, by rank; arguments as for ``try_local_ranks``.
 
     Raises:
         Exception: what the first rank that failed raised.
         RankError: if a rank died without a word; it is named.
     """
-    results = try_local_ranks(
-        world_size,
-        function,
-        *arguments,
-        device=device,
-        timeout_seconds=timeout_seconds,
-        start_method=start_method,
-    )
+    results = try_local_ranks(world_size, function, *arguments, **options)
     deaths = [result for result in results if isinstance(result, _DeathError)]
     failures = [result for result in results if isinstance(result, Exception)]
     if deaths:
@@ -74,7 +51,19 @@ def try_local_ranks(
     timeout_seconds: float = 600.0,
     start_method: str = "spawn",
 ) -> list[Any]:
-    """As ``run_local_ranks``, with exceptions in the place of results."""
+    """Run ``function(ranks, *arguments)`` on every rank, with one thread each.
+
+    Args:
+        world_size: processes to start.
+        function: can be pickled, as can arguments and results.
+        arguments: the same for all.
+        device: ``cpu``, or ``cuda`` for an accelerator each.
+        timeout_seconds: a rank that waits longer for another one gives up.
+        start_method: of ``multiprocessing``.
+
+    Returns:
+        What each rank returned, by rank, or the exception that it ended with.
+    """
     context = multiprocessing.get_context(start_method)
     with tempfile.TemporaryDirectory() as folder:
         meeting_point = (Path(folder) / "meeting").as_uri()

@@ -139,6 +139,14 @@ def trained(trainer: Trainer) -> Trained:
     return Trained(_all(engine.ranks.gather(weights)), _all(engine.ranks.gather(averaged)), history)
 
 
+def comparable(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The metrics that do not depend on how fast or how large a machine is."""
+    return [
+        {key: each[key] for key in each if not key.startswith(("speed/", "memory/"))}
+        for each in history
+    ]
+
+
 def _all(of_ranks: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     return {name: value for each in reversed(of_ranks) for name, value in each.items()}
 

@@ -9,7 +9,14 @@ from brainage.core.config import ObjectiveConfig
 from brainage.core.placement import ParallelConfig
 from brainage.core.training_config import EngineConfig
 from tests.distributed.processes import run_ranks
-from tests.distributed.scenarios import Scenario, Trained, make_trainer, train_all, trained
+from tests.distributed.scenarios import (
+    Scenario,
+    Trained,
+    comparable,
+    make_trainer,
+    train_all,
+    trained,
+)
 
 pytestmark = pytest.mark.distributed
 
@@ -70,11 +77,9 @@ def test_weights_are_nearly_those_of_one_device(
             assert got.keys() == expected.keys()
             for key, value in expected.items():
                 torch.testing.assert_close(got[key], value, rtol=TOLERANCE, atol=TOLERANCE)
-        for mine, theirs in zip(alone[name].history, rank[name].history, strict=True):
-            same = [key for key in mine if not key.startswith(("speed/", "memory/"))]
-            assert [theirs[key] for key in same] == pytest.approx(
-                [mine[key] for key in same], rel=1e-3
-            )
+        histories = (comparable(each[name].history) for each in (alone, rank))
+        for mine, theirs in zip(*histories, strict=True):
+            assert theirs == pytest.approx(mine, rel=1e-3)
 
 
 def test_replicas_of_a_rank_have_the_same_weights(together: list[dict[str, Trained]]) -> None:
