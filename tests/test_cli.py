@@ -89,7 +89,14 @@ def test_predict_hands_its_options_to_the_workflow(workflow):
     assert calls == [
         (
             (Path("scans"),),
-            {"model": Path("m"), "out": Path("p.csv"), "resume": True, "jobs": 2, "answer": "last"},
+            {
+                "model": Path("m"),
+                "out": Path("p.csv"),
+                "resume": True,
+                "jobs": 2,
+                "answer": "last",
+                "subject_from": "hash",
+            },  # fmt: skip
         )
     ]
 
@@ -148,7 +155,9 @@ def test_a_manifest_is_built_and_checked_by_its_workflow(workflow):
         assert run(["manifest", "check", "m.csv", "--root", "data"]) == 0
     finally:
         del sys.modules["brainage.workflows.manifest"]
-    assert build == [((Path("scans"),), {"out": Path("m.csv"), "root": None})]
+    assert build == [
+        ((Path("scans"),), {"out": Path("m.csv"), "root": None, "subject_from": "hash"})
+    ]
     assert check == [((Path("m.csv"),), {"root": Path("data")})]
 
 

@@ -44,13 +44,13 @@ def test_a_queue_is_bounded() -> None:
 
 
 def test_ranks_that_wait_for_a_hung_one_give_up() -> None:
-    _, error = run_ranks(2, gather_in_vain, timeout_seconds=2)
+    _, error = run_ranks(2, gather_in_vain, timeout_seconds=1)
     assert isinstance(error, RankError)
     assert "rank 1: another rank is gone or hangs" in str(error)
 
 
 def test_a_peer_that_hangs_times_out_and_is_named() -> None:
-    _, error = run_ranks(2, wait_in_vain, 3, timeout_seconds=2)
+    _, error = run_ranks(2, wait_in_vain, 3, timeout_seconds=1)
     assert isinstance(error, RankError)
     assert "rank 1: no features came from rank 0" in str(error)
     assert "Timed out" in str(error)

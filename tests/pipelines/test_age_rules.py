@@ -43,7 +43,8 @@ def study(tmp_path_factory):
         ScanRecord(Path(f"{i}.nii"), f"p{i}", None, age_years=float(age))
         for i, age in enumerate(ages)
     )
-    cohort = Cohort(records, volumes, ages, tuple(str(i) for i in range(14)), (), 0)
+    keys = tuple(str(i) for i in range(14))
+    cohort = Cohort(records, volumes, ages, keys, (), 0, (1, *volumes.shape[1:]))
     return Study(str(path), cohort, load_config(path))
 
 

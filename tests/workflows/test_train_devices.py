@@ -50,6 +50,7 @@ def start(*words: str, command: list[str] = BRAINAGE) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_weights_of_one(holdout, config: Path) -> None:
     process = start("--config", "tiny.yaml", "--devices", "2", "--json")
     out, err = process.communicate(timeout=120)
