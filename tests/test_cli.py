@@ -96,7 +96,7 @@ def test_predict_hands_its_options_to_the_workflow(workflow):
                 "jobs": 2,
                 "answer": "last",
                 "subject_from": "hash",
-            },  # fmt: skip
+            },
         )
     ]
 
