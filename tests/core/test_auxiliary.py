@@ -33,6 +33,7 @@ def test_normalisation_in_mlp_sr_leaves_something_of_a_map_of_one_position(
     shape: tuple[int, ...],
 ) -> None:
     """A group of a single value would be normalised to nothing, whatever the features are."""
+    torch.manual_seed(0)
     network = build_mlp_sr(shape)
     normalised: list[torch.Tensor] = []
     network[2].register_forward_hook(lambda _, __, output: normalised.append(output))
