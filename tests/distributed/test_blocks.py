@@ -18,7 +18,6 @@ from tests.distributed.scenarios import (
 
 pytestmark = pytest.mark.distributed
 
-LFNN_L = ObjectiveConfig(leader_fraction=0.5)
 EXACT = {
     "plain": Scenario(),
     "accumulated, averaged": Scenario(engine=EngineConfig(micro_batches=2, ema_decay=0.8)),
