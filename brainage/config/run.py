@@ -23,7 +23,8 @@ from brainage.core.training_config import (
     ScheduleConfig,
     TrainerConfig,
 )
-from brainage.data.config import AugmentationConfig, DataConfig, SplitConfig
+from brainage.data.config import AugmentationConfig, DataConfig
+from brainage.data.split_config import SplitConfig
 from brainage.preprocess.config import PreprocessConfig
 from brainage.tracking.config import TrackingConfig
 

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brainage.data.config import SplitConfig
+from brainage.data.split_config import SplitConfig
 from brainage.errors import CohortError
 from brainage.scans.manifest import ScanRecord
 

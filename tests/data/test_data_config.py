@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from brainage.data.config import AugmentationConfig, DataConfig, SplitConfig
+from brainage.data.config import AugmentationConfig, DataConfig
 
 
 def test_the_default_manifest_is_the_sample():
@@ -31,10 +31,6 @@ def test_another_root_is_taken_as_it_is(monkeypatch):
         (DataConfig, "manifest", " "),
         (DataConfig, "preprocess_jobs", 0),
         (DataConfig, "num_loader_workers", -1),
-        (SplitConfig, "folds", 1),
-        (SplitConfig, "test_fraction", 0.0),
-        (SplitConfig, "validation_fraction", 1.0),
-        (SplitConfig, "num_age_bins", 0),
         (AugmentationConfig, "affine_probability", 1.5),
         (AugmentationConfig, "noise_std", -0.1),
         (AugmentationConfig, "scale", 0.9),
@@ -44,9 +40,3 @@ def test_another_root_is_taken_as_it_is(monkeypatch):
 def test_a_value_out_of_range_is_refused_by_its_name(kind, field, value):
     with pytest.raises(ValueError, match=f"^{field}: expected .*, got "):
         kind(**{field: value})
-
-
-@pytest.mark.parametrize("other", [{"test_fraction": 0.6}, {"folds": 2}])
-def test_parts_that_leave_nothing_to_train_on_are_refused(other):
-    with pytest.raises(ValueError, match=r"^validation_fraction: expected less than the 0\.[45]"):
-        SplitConfig(validation_fraction=0.5, **other)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainage.data.config import SplitConfig
+from brainage.data.split_config import SplitConfig
 from brainage.data.splits import make_folds, make_split, refuse_overlap
 from brainage.errors import CohortError
 from brainage.scans.manifest import ScanRecord, read_manifest
