@@ -21,6 +21,7 @@ from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.jsonl import read_events
 from brainage.tracking.recorders import RunRecord
 from brainage.workflows.cohort import Cohort
+from brainage.workflows.evaluate_leakage import training_identities
 from brainage.workflows.fitting import Fit, device_of
 from brainage.workflows.held_out import HeldOut
 from brainage.workflows.model_card import model_card
@@ -131,6 +132,7 @@ def _calibration(run: FinishedRun) -> dict[str, Any]:
     training = list(run.splits[run.kept_name].train)
     ages = run.cohort.ages_years[training].astype(float)
     records = [run.cohort.records[index] for index in training]
+    known = [*training, *run.splits[run.kept_name].validation]
     return {
         "age_unit": "years",
         "training_age_range_years": [float(ages.min()), float(ages.max())],
@@ -139,6 +141,10 @@ def _calibration(run: FinishedRun) -> dict[str, Any]:
         "training_sites": sorted({record.site or "unknown" for record in records}),
         "evaluation": "kfold" if run.has_folds else "holdout",
         "held_out": run.held_out.metrics().as_dict(),
+        **training_identities(
+            [run.cohort.records[index] for index in known],
+            [run.cohort.keys[index] for index in known],
+        ),
     }
 
 
