@@ -53,7 +53,7 @@ def predict(
     bundle = load_bundle(model)
     bundle.check_answer(answer)
     records = find_scans(source, subject_from=subject_from).records
-    _refuse_input_as_output(out, [source, *(record.scan for record in records)])
+    refuse_input_as_output(out, [source, *(record.scan for record in records)])
     return predict_records(records, bundle, out=out, resume=resume, jobs=jobs, answer=answer)
 
 
@@ -65,11 +65,15 @@ def predict_records(
     resume: bool,
     jobs: int,
     answer: str = "last",
+    cache_folder: Path | None = None,
 ) -> PredictSummary:
-    """The same for scans already found and a model already loaded."""
+    """The same for scans already found and a model already loaded.
+
+    Preprocessed volumes are kept in ``cache_folder``, and found there; None keeps none.
+    """
     started = time.perf_counter()
     scans = [str(record.scan) for record in records]
-    kept = finished_rows(out, scans, _predictor(bundle, answer)) if resume else []
+    kept = finished_rows(out, scans, predictor_name(bundle, answer)) if resume else []
     todo = records[len(kept) :]
     statuses = []
     with (
@@ -78,7 +82,8 @@ def predict_records(
         tempfile.TemporaryDirectory(prefix="brainage-") as folder,
     ):
         position = {record.scan: index for index, record in enumerate(todo)}
-        cache = PreprocessCache(Path(folder), bundle.config.preprocess)
+        volumes = Path(folder) if cache_folder is None else cache_folder
+        cache = PreprocessCache(volumes, bundle.config.preprocess)
 
         def finish(outcome: PreprocessOutcome) -> None:
             index = position[outcome.scan]
@@ -90,7 +95,7 @@ def predict_records(
         preprocess_scans(
             [record.scan for record in todo],
             bundle.config.preprocess,
-            Path(folder),
+            volumes,
             jobs=jobs,
             on_outcome=finish,
         )
@@ -106,7 +111,7 @@ def predict_records(
     )
 
 
-def _predictor(bundle: ModelBundle, answer: str) -> str:
+def predictor_name(bundle: ModelBundle, answer: str) -> str:
     """What names the source of a prediction: the model, and the answer unless it is the last's."""
     return bundle.model_hash if answer == "last" else f"{bundle.model_hash}+{answer}"
 
@@ -140,13 +145,13 @@ def _row(
         predicted_age=predicted,
         brain_age_gap=predicted - age if known else None,  # type: ignore[operator]
         age_in_training_range=None if age is None else bundle.in_training_range(age),
-        model_hash=_predictor(bundle, answer),
+        model_hash=predictor_name(bundle, answer),
         preprocessing_hash=bundle.preprocessing_hash,
         seconds=outcome.seconds + time.perf_counter() - begun,
     )
 
 
-def _refuse_input_as_output(out: Path, inputs: Sequence[Path]) -> None:
+def refuse_input_as_output(out: Path, inputs: Sequence[Path]) -> None:
     """The table replaces what lies in its place; that must not be somebody's data."""
     if os.path.realpath(out) in {os.path.realpath(path) for path in inputs}:
         raise RunFolderError(
