@@ -17,6 +17,8 @@ from brainage.commands.benchmark import benchmark
 from brainage.commands.manifest import manifest
 from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, SubjectFrom
 from brainage.commands.plan import plan
+from brainage.commands.predict import predict
+from brainage.commands.track import track
 from brainage.errors import BrainageError, RunFolderError
 from brainage.terminal import AsJson, Verbose, devices_words, is_rank, option_words
 from brainage.terminal import finish as _finish
@@ -126,63 +128,6 @@ def train(
 
 
 @app.command()
-def predict(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="NIfTI, MGH or DICOM, a folder or archive of them, a BIDS root, a manifest CSV.",
-        ),
-    ],
-    model: Annotated[Path, typer.Option(metavar="DIR", help="Model bundle of a training run.")],
-    out: Annotated[
-        Path, typer.Option(metavar="CSV", help="Table with one row for each scan, in input order.")
-    ],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")
-    ] = 1,
-    answer: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
-        ),
-    ] = "last",
-    subject_from: SubjectFrom = "hash",
-    as_json: AsJson = False,
-    verbose: Verbose = 0,
-) -> int:
-    """Predict ages from raw scans.
-
-    The model brings its own preprocessing. A scan that cannot be used gets a row that says why;
-    the others go on.
-
-    \b
-    Example:
-      brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
-    """
-    command = ["brainage", "predict", str(source), "--model", str(model), "--out", str(out)]
-    command += [] if answer == "last" else ["--answer", answer]
-    command += [] if subject_from == "hash" else ["--subject-from", subject_from]
-    with _reporting(as_json, verbose) as stream, _resumable_by(command, "--resume"):
-        from brainage.workflows.predict import predict as run_prediction
-
-        summary = run_prediction(
-            source,
-            model=model,
-            out=out,
-            resume=resume,
-            jobs=jobs,
-            answer=answer,
-            subject_from=subject_from,
-        )
-        return _finish(summary, as_json, stream)
-
-
-@app.command()
 def preprocess(
     source: Scans,
     out: Annotated[
@@ -245,9 +190,11 @@ def preprocess(
         return _finish(summary, as_json, stream)
 
 
+app.command()(predict)
 app.command()(plan)
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(manifest, name="manifest")
+app.add_typer(track, name="track")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

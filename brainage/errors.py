@@ -14,6 +14,7 @@ exception is a bug of ours and keeps its traceback::
     |-- TrainingError      training that cannot go on: the loss is no longer a number
     |-- RankError          a process of a distributed run that is gone or cannot be reached
     |-- ClusterError       a Dask cluster that cannot be reached or does not fit
+    |-- TrackingError      an MLflow store that cannot be reached or lacks what was asked for
     |-- RunFolderError     a run folder that cannot be written or is in use
     `-- MissingPackage     an optional package, with the command that installs it
 """
@@ -90,6 +91,10 @@ class RankError(BrainageError):
 
 class ClusterError(BrainageError):
     """A Dask cluster that cannot be reached, or whose workers cannot do what is asked."""
+
+
+class TrackingError(BrainageError):
+    """An MLflow store that cannot be reached, or does not hold the model that was asked for."""
 
 
 class RunFolderError(BrainageError):

@@ -2,8 +2,8 @@
 
 MLflow keeps a copy of this file beside the model's folder and runs it on loading. The
 configuration names a ``loader`` as ``package.module:function``; called with the folder, it gives a
-function from paths of raw scans to predicted ages in years, one per scan and in their order. So
-this package need not know how a model is built.
+function from paths of raw scans to one answer each, in their order. So this package need not know
+how a model is built.
 """
 
 import importlib
@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-Predictor = Callable[[Sequence[Path]], Sequence[float]]
+Predictor = Callable[[Sequence[Path]], Sequence[tuple[float | None, str]]]
+"""For each scan its age in years, or None and the reason why there is none."""
 
 
 class FolderModel(PythonModel):
-    """Predicts ages in years from the paths of raw scans."""
+    """Predicts ages in years from the paths of raw scans; a bad scan costs its row only."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the model from its folder.
@@ -36,11 +38,19 @@ class FolderModel(PythonModel):
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002 - the signature is MLflow's
-        model_input: list[str],
+        model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> list[float]:
-        """Predicted age in years of each scan named by its path."""
-        return [float(age) for age in self._predictor([Path(scan) for scan in model_input])]
+    ) -> pd.DataFrame:
+        """Status, reason and predicted age in years of each scan in the column ``scan``."""
+        answers = self._predictor([Path(scan) for scan in model_input["scan"]])
+        return pd.DataFrame(
+            {
+                "status": ["failed" if age is None else "ok" for age, _ in answers],
+                "reason": [reason for _, reason in answers],
+                "predicted_age": [float("nan") if age is None else age for age, _ in answers],
+            },
+            index=model_input.index,
+        )
 
 
 set_model(FolderModel())

@@ -2,9 +2,10 @@
 
 Each line is ``{"time": UTC ISO 8601, "kind": ..., "fields": {...}}``. Kinds written by the recorder
 itself are ``parameters`` (fields: the settings), ``metrics`` (``step`` and ``values``),
-``artifact`` (``path`` and ``folder``) and ``closed`` (``status``); all others are events. JSON has
-no NaN or infinity: they are written as the strings ``nan``, ``inf`` and ``-inf``, which
-``float`` reads back.
+``artifact`` (``path`` and ``folder``) and ``closed`` (``status``); all others are events. The path
+of what lies in the record's own folder starts there, so that the folder can move. JSON has no NaN
+or infinity: they are written as the strings ``nan``, ``inf`` and ``-inf``, which ``float`` reads
+back.
 """
 
 import json
@@ -71,7 +72,10 @@ class JsonlRecorder:
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Append the path of a result."""
-        self._append("artifact", {"path": str(path), "folder": folder})
+        here = self.path.parent.resolve()
+        known = path.resolve()
+        named = known.relative_to(here) if known.is_relative_to(here) else path
+        self._append("artifact", {"path": str(named), "folder": folder})
 
     def close(self, status: str) -> None:
         """Append how the run ended and close the file; a second call does nothing."""

@@ -22,9 +22,17 @@ SETTINGS = {
     # A logged model states its requirements; a lock file in the working folder is not asked.
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
+PATIENT_SETTINGS = {
+    # Where nothing waits but the user, a server may take its time.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 
 
-def prepare_environment() -> None:
-    """Set what is not set."""
-    for name, value in SETTINGS.items():
+def prepare_environment(*, patient: bool = False) -> None:
+    """Set what is not set.
+
+    Args:
+        patient: wait longer for a server; for commands that do nothing but speak with it.
+    """
+    for name, value in ({**SETTINGS, **PATIENT_SETTINGS} if patient else SETTINGS).items():
         os.environ.setdefault(name, value)

@@ -1,16 +1,41 @@
 """Store a finished model folder as a logged model of an MLflow run."""
 
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow import MlflowClient, pyfunc
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-from mlflow.models import Model
+import pandas as pd
 
-from brainage.tracking.mlflow_values import metrics_now
+from brainage.tracking.mlflow_api import (
+    ColSpec,
+    DataType,
+    LoggedModel,
+    LoggedModelOutput,
+    LoggedModelStatus,
+    MlflowClient,
+    Model,
+    ModelSignature,
+    Schema,
+    pyfunc,
+)
+from brainage.tracking.mlflow_values import metrics_at
 
 MODEL_CODE = Path(__file__).with_name("folder_model.py")
+MODEL_FOLDER = "bundle"
+HASH_TAG = "model_hash"
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.string, "scan")]),
+    outputs=Schema(
+        [
+            ColSpec(DataType.string, "status"),
+            ColSpec(DataType.string, "reason"),
+            ColSpec(DataType.double, "predicted_age"),
+        ]
+    ),
+)
+# Nobody's scan: names as BIDS has them.
+INPUT_EXAMPLE = pd.DataFrame({"scan": ["sub-01/anat/sub-01_T1w.nii.gz"]})
 
 
 def log_folder_model(
@@ -21,41 +46,88 @@ def log_folder_model(
     model_folder: Path,
     name: str,
     loader: str,
-    requirements: Sequence[str],
+    model_hash: str,
     metrics: Mapping[str, float],
     step: int,
-) -> str:
-    """Store the folder with the code that loads it; arguments as of ``MlflowRecorder.log_model``.
+) -> bool:
+    """Store the folder with the code that loads it, unless the run has that model.
 
     Done piece by piece with the client because ``pyfunc.log_model`` needs MLflow's process-wide
-    active run and tracking URI.
+    active run and tracking URI. The model becomes ready at the end; what an interrupted upload
+    left is removed by the next.
+
+    Args:
+        client: speaks to the store.
+        experiment_id: of the run.
+        run_id: the run.
+        model_folder: the finished model.
+        name: name of the model in MLflow.
+        loader: ``package.module:function``; see ``tracking.folder_model``. It is called when the
+            model is loaded, not now.
+        model_hash: tells models of one run apart.
+        metrics: the results to show beside the model.
+        step: the epoch the model comes from.
 
     Returns:
-        The id of the logged model.
+        Whether it had been missing.
     """
-    logged = client.create_logged_model(
-        experiment_id, name=name, source_run_id=run_id, model_type="brain age"
+    known = models_of_run(client, experiment_id, run_id)
+    same = [model for model in known if model.tags.get(HASH_TAG) == model_hash]
+    ready = [model for model in same if model.status == LoggedModelStatus.READY]
+    for model in same:
+        if model not in ready:
+            client.delete_logged_model(model.model_id)
+    model_id = ready[0].model_id if ready else None
+    if model_id is None:
+        logged = client.create_logged_model(
+            experiment_id,
+            name=name,
+            source_run_id=run_id,
+            model_type="brain age",
+            tags={HASH_TAG: model_hash},
+        )
+        model_id = str(logged.model_id)
+        _store(client, logged, run_id, model_folder, loader)
+        batch = metrics_at(metrics, step, run_id=run_id, model_id=model_id)
+        if batch:
+            client.log_batch(run_id, metrics=batch)
+    outputs = client.get_run(run_id).outputs.model_outputs
+    if model_id not in [output.model_id for output in outputs]:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step)])
+    return not ready
+
+
+def models_of_run(client: MlflowClient, experiment_id: str, run_id: str) -> list[LoggedModel]:
+    """The models that a run has stored, ready or not."""
+    return list(
+        client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'", max_results=100)
     )
+
+
+def _store(
+    client: MlflowClient, logged: LoggedModel, run_id: str, model_folder: Path, loader: str
+) -> None:
+    """Upload the model and call it ready."""
     description = Model(
         artifact_path=logged.artifact_location,
         run_id=run_id,
         model_id=logged.model_id,
         model_uuid=logged.model_id,
     )
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(prefix="brainage-") as temporary:
+        # MLflow notes where the folder came from; from here, that tells nothing.
+        bundle = Path(temporary) / MODEL_FOLDER
+        shutil.copytree(model_folder, bundle)
         packed = Path(temporary) / "model"
         pyfunc.save_model(
             str(packed),
             python_model=str(MODEL_CODE),
-            artifacts={"folder": str(model_folder)},
+            artifacts={"folder": str(bundle)},
             model_config={"loader": loader},
-            pip_requirements=list(requirements),
+            pip_requirements=[loader.partition(".")[0]],
+            signature=SIGNATURE,
+            input_example=INPUT_EXAMPLE,
             mlflow_model=description,
         )
         client.log_model_artifacts(logged.model_id, str(packed))
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step)])
-    if metrics:
-        batch = metrics_now(metrics, step, run_id=run_id, model_id=logged.model_id)
-        client.log_batch(run_id, metrics=batch)
-    return str(logged.model_id)

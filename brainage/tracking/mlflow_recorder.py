@@ -2,61 +2,47 @@
 
 import logging
 import threading
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from brainage.core.types import Scalar
 from brainage.tracking.config import TrackingConfig
-from brainage.tracking.mlflow_environment import prepare_environment
+from brainage.tracking.mlflow_api import MlflowClient, SystemMetricsMonitor
+from brainage.tracking.mlflow_run import UUID_TAG, MlflowRun, find_run, run_tags, start_run
+from brainage.tracking.mlflow_values import is_unreachable, metrics_at, one_line
+from brainage.tracking.sharing import Sharing, without_password
 
-prepare_environment()  # MLflow reads its environment while it is imported
-
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Param, RunTag  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor  # noqa: E402
-
-from brainage.tracking.mlflow_model import log_folder_model  # noqa: E402
-from brainage.tracking.mlflow_values import (  # noqa: E402
-    MAX_KEY_LENGTH,
-    MAX_PARAMETER_LENGTH,
-    MAX_PARAMETERS_PER_BATCH,
-    MAX_TAG_LENGTH,
-    artifacts_beside,
-    key_of,
-    metrics_now,
-    text_of,
-    without_password,
-)
-
-# MLflow otherwise guesses from the runs whether an experiment is about models or language agents.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-RUN_TAGS = {"mlflow.source.name": "brainage", "mlflow.source.type": "LOCAL"}
-MAX_REASON_LENGTH = 200
-STATUSES = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
+PATIENCE_SECONDS = 20.0
+PATIENCE_SHARE = 0.1
+RETRY_AFTER_SECONDS = 600.0
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# Its notes on each retry say what the one warning of a failed attempt says, in more lines.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+# Stores that could not be reached, and when: each part of a run has a recorder of its own, and a
+# server that hangs shall cost the run seconds once, not once a part.
+_unreachable: dict[str, float] = {}
 
 
 class MlflowRecorder:
     """A ``Recorder`` that writes to an MLflow store.
 
     The first exception from MLflow is logged as one warning and turns the recorder off for the rest
-    of the run: the run goes on, and its ``events.jsonl`` has everything. Nothing here touches
-    MLflow's process-wide state (active run, tracking URI).
+    of the run: the run goes on, and its ``events.jsonl`` has everything. So does a store that
+    answers but has kept the run waiting for more than ``PATIENCE_SECONDS`` and a tenth of its time.
+    Nothing here touches MLflow's process-wide state (active run, tracking URI).
 
     Args:
         config: the experiment and the store.
         run_name: name of the run in MLflow.
         tags: what the run is found by (objective, num_blocks, backbone ...).
         folder: the working folder, where a local store lies.
-        run_id: continue this MLflow run; None starts one.
+        run_folder: the run's own folder, where paths of results start.
+        uuid: the run's own, by which a later sync finds it.
+        run_id: continue this MLflow run, if it is there; else the run with that uuid, or a new one.
         parent_run_id: show the run below this one.
     """
 
@@ -67,88 +53,55 @@ class MlflowRecorder:
         run_name: str,
         tags: Mapping[str, Scalar],
         folder: Path,
+        run_folder: Path,
+        uuid: str,
         run_id: str | None = None,
         parent_run_id: str | None = None,
     ) -> None:
         self.uri = config.resolved_uri(folder)
-        self.run_id: str | None = None
         self.off_because: str | None = None
-        self._experiment_id = ""
+        self._shown: MlflowRun | None = None
         self._monitor: SystemMetricsMonitor | None = None
         self._closed = False
-        given = {key_of(key): text_of(value)[:MAX_TAG_LENGTH] for key, value in tags.items()}
-        all_tags = {**RUN_TAGS, **given}
-        if parent_run_id is not None:
-            all_tags["mlflow.parentRunId"] = parent_run_id
-        self._attempt("start", lambda: self._start(config, run_name, all_tags, run_id))
+        self._began = time.monotonic()
+        self._waited = 0.0
+        self._results: dict[str, float] = {}
+        self._sharing = Sharing(run_folder, predictions=config.upload_predictions)
+        all_tags = run_tags(self._sharing.parameters(tags), uuid=uuid, parent_run_id=parent_run_id)
+        failed_at = _unreachable.get(self.uri)
+        if failed_at is not None and time.monotonic() - failed_at < RETRY_AFTER_SECONDS:
+            self._turn_off("could not be reached a moment ago")
+        self._attempt("start", lambda: self._start(config, run_name, all_tags, run_folder, run_id))
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id of the run; None when it could not be started."""
+        return self._shown.id if self._shown else None
 
     def parameters(self, values: Mapping[str, Scalar]) -> None:
         """Log the settings; on a continued run, a changed one becomes a ``resumed.`` tag."""
-        self._attempt("log the parameters", lambda: self._log_parameters(values))
+        self._attempt("log the parameters", lambda: self._run().parameters(values))
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Log numbers at one point of the run, in one batch."""
-        entries = metrics_now(values, step)
+        self._results |= results_among(values)
+        entries = metrics_at(values, step)
         if entries:
-            self._attempt(
-                "log metrics", lambda: self._client.log_batch(self._run(), metrics=entries)
-            )
+            self._attempt("log metrics", lambda: self._run().metrics(entries))
 
     def event(self, kind: str, **fields: Scalar) -> None:
-        """Events are in ``events.jsonl`` only: MLflow has no place for them."""
+        """Log data and models; other events are in ``events.jsonl`` only."""
+        self._sharing.event(kind, fields)
+        if kind == "dataset":
+            self._attempt("log the data", lambda: self._run().dataset(fields))
+        elif kind == "model":
+            self._attempt(
+                "log the model", lambda: self._run().model(fields, self._results), upload=True
+            )
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Upload a file into ``folder``, or a folder's content into ``folder``/its name."""
-        if path.is_dir():
-            target = f"{folder}/{path.name}" if folder else path.name
-            self._attempt(
-                f"upload {path}",
-                lambda: self._client.log_artifacts(self._run(), str(path), target),
-            )
-        else:
-            self._attempt(
-                f"upload {path}",
-                lambda: self._client.log_artifact(self._run(), str(path), folder or None),
-            )
-
-    def log_model(
-        self,
-        model_folder: Path,
-        *,
-        name: str,
-        loader: str,
-        requirements: Sequence[str],
-        metrics: Mapping[str, float],
-        step: int = 0,
-    ) -> str | None:
-        """Store a model folder as a logged model of the run, loadable by ``mlflow.pyfunc``.
-
-        Args:
-            model_folder: the finished model.
-            name: name of the model in MLflow.
-            loader: ``package.module:function``; see ``tracking.folder_model``. It is called when
-                the model is loaded, not now.
-            requirements: what pip installs to load the model.
-            metrics: the results to show beside the model.
-            step: the epoch the model comes from.
-
-        Returns:
-            The id of the model, or None when MLflow is off.
-        """
-        return self._attempt(
-            "log the model",
-            lambda: log_folder_model(
-                self._client,
-                experiment_id=self._experiment_id,
-                run_id=self._run(),
-                model_folder=model_folder,
-                name=name,
-                loader=loader,
-                requirements=requirements,
-                metrics=metrics,
-                step=step,
-            ),
-        )
+        self._attempt(f"upload {path}", lambda: self._run().upload(path, folder), upload=True)
 
     def close(self, status: str) -> None:
         """End the run; ``status`` is one of ``STATUSES``. A second call does nothing."""
@@ -157,77 +110,72 @@ class MlflowRecorder:
         self._closed = True
         self._stop_monitor()
         if self.off_because is None:
-            ended = STATUSES[status]
-            self._attempt("end the run", lambda: self._client.set_terminated(self._run(), ended))
+            self._attempt("end the run", lambda: self._run().end(status))
         if self.off_because is not None:
-            _log.warning("the MLflow record of this run is incomplete; events.jsonl has it all")
+            _log.warning(
+                "the MLflow record of this run is incomplete; events.jsonl has it all, and "
+                "'brainage track sync' sends it"
+            )
 
     def _start(
-        self, config: TrackingConfig, run_name: str, tags: dict[str, str], run_id: str | None
+        self,
+        config: TrackingConfig,
+        run_name: str,
+        tags: dict[str, str],
+        run_folder: Path,
+        run_id: str | None,
     ) -> None:
-        self._client = MlflowClient(self.uri)
-        if run_id is None:
-            self._experiment_id = self._find_experiment(config.experiment)
-            run = self._client.create_run(self._experiment_id, run_name=run_name, tags=tags)
-        else:
-            run = self._client.get_run(run_id)
-            self._experiment_id = run.info.experiment_id
-            self._client.update_run(run_id, status="RUNNING")
-            self._client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
-        self.run_id = run.info.run_id
+        client = MlflowClient(self.uri)
+        ids = [run_id] if run_id else []
+        known = find_run(client, config.experiment, uuid=tags[UUID_TAG], run_ids=ids)
+        run = known or start_run(
+            client, uri=self.uri, experiment=config.experiment, name=run_name, tags=tags
+        )
+        shown = MlflowRun(client, run, run_folder=run_folder, sharing=self._sharing)
+        if known:
+            client.update_run(shown.id, status="RUNNING")
+            shown.tags(tags)
+        self._shown = shown
         if config.system_metrics:
-            self._monitor = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
-                self.run_id, resume_logging=run_id is not None, tracking_uri=self.uri
+            self._monitor = SystemMetricsMonitor(
+                shown.id, resume_logging=known is not None, tracking_uri=self.uri
             )
-            self._monitor.start()  # type: ignore[no-untyped-call]
+            self._monitor.start()
 
-    def _find_experiment(self, name: str) -> str:
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is None:
-            try:
-                return self._client.create_experiment(
-                    name, artifacts_beside(self.uri), tags=EXPERIMENT_TAGS
-                )
-            except MlflowException:  # another process was faster, or the store really fails
-                experiment = self._client.get_experiment_by_name(name)
-                if experiment is None:
-                    raise
-        return str(experiment.experiment_id)
+    def _run(self) -> MlflowRun:
+        assert self._shown is not None
+        return self._shown
 
-    def _log_parameters(self, values: Mapping[str, Scalar]) -> None:
-        new = {key_of(key): text_of(value)[:MAX_PARAMETER_LENGTH] for key, value in values.items()}
-        # A parameter cannot change in MLflow, and a resumed run may train for longer.
-        old = self._client.get_run(self._run()).data.params
-        params = [Param(key, value) for key, value in new.items() if key not in old]
-        for first in range(0, len(params), MAX_PARAMETERS_PER_BATCH):
-            batch = params[first : first + MAX_PARAMETERS_PER_BATCH]
-            self._client.log_batch(self._run(), params=batch)
-        for key, value in new.items():
-            if old.get(key, value) != value:
-                tag = f"resumed.{key}"[:MAX_KEY_LENGTH]
-                self._client.set_tag(self._run(), tag, value[:MAX_TAG_LENGTH])
-
-    def _run(self) -> str:
-        assert self.run_id is not None
-        return self.run_id
-
-    def _attempt(self, what: str, action: Callable[[], _T]) -> _T | None:
+    def _attempt(self, what: str, action: Callable[[], _T], *, upload: bool = False) -> _T | None:
         """Do something with MLflow; after its first exception, nothing is attempted again."""
         if self.off_because is not None:
             return None
+        began = time.monotonic()
         try:
             with warnings.catch_warnings():
                 # MLflow's warnings are about itself, never about the run.
                 warnings.simplefilter("ignore")
                 return action()
         except Exception as error:  # whatever it is, training goes on
-            reason = (str(error).splitlines() or [""])[0][:MAX_REASON_LENGTH]
-            self.off_because = without_password(
-                f"MLflow at {self.uri} could not {what}: {type(error).__name__}: {reason}"
-            )
-            _log.warning("MLflow is turned off for this run: %s", self.off_because)
-            self._stop_monitor()
+            if is_unreachable(error):
+                _unreachable[self.uri] = time.monotonic()
+            self._turn_off(f"could not {what}: {type(error).__name__}: {one_line(error)}")
             return None
+        finally:
+            # An upload takes the time that its bytes need.
+            self._waited += 0.0 if upload else time.monotonic() - began
+            self._check_patience()
+
+    def _check_patience(self) -> None:
+        lasted = time.monotonic() - self._began
+        if self.off_because is None and self._waited > PATIENCE_SECONDS + PATIENCE_SHARE * lasted:
+            _unreachable[self.uri] = time.monotonic()
+            self._turn_off(f"is too slow: it took {self._waited:.0f} of {lasted:.0f} seconds")
+
+    def _turn_off(self, problem: str) -> None:
+        self.off_because = without_password(f"MLflow at {self.uri} {problem}")
+        _log.warning("MLflow is turned off for this run: %s", self.off_because)
+        self._stop_monitor()
 
     def _stop_monitor(self) -> None:
         monitor, self._monitor = self._monitor, None
@@ -237,3 +185,8 @@ class MlflowRecorder:
         stopper = threading.Thread(target=monitor.finish, daemon=True, name="stop-system-metrics")
         stopper.start()
         stopper.join(timeout=5.0)
+
+
+def results_among(values: Mapping[str, float]) -> dict[str, float]:
+    """The numbers that tell how good a model is, shown beside it."""
+    return {name: value for name, value in values.items() if name.startswith("test/")}

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 from brainage.core.types import Recorder, Scalar
 from brainage.tracking.config import TrackingConfig
 from brainage.tracking.fanout import FanoutRecorder
-from brainage.tracking.jsonl import JsonlRecorder
+from brainage.tracking.jsonl import JsonlRecorder, read_events
+from brainage.tracking.sharing import without_password
 
 if TYPE_CHECKING:
     from brainage.tracking.mlflow_recorder import MlflowRecorder
@@ -46,6 +48,10 @@ def open_recorders(
 ) -> RunRecord:
     """Open ``events.jsonl`` in the run's folder, MLflow when configured, and add listeners.
 
+    A record begins with an event ``run``: the run's own uuid, its name and tags, and the uuid of
+    the run above it, which is the one whose folder holds this one as ``parts/fold1``. With it,
+    everything MLflow needs can be told later, see ``tracking.mlflow_sync``.
+
     Args:
         config: what is recorded where.
         run_folder: holds ``events.jsonl``, which is continued when it exists.
@@ -59,7 +65,18 @@ def open_recorders(
     Raises:
         RunFolderError: if ``events.jsonl`` cannot be written.
     """
+    own_uuid = _uuid_of(run_folder / EVENTS_FILE) or uuid.uuid4().hex
     jsonl = JsonlRecorder(run_folder / EVENTS_FILE)
+    jsonl.event(
+        "run",
+        uuid=own_uuid,
+        name=run_name,
+        experiment=config.experiment,
+        uri=without_password(config.uri) if config.uri else None,
+        upload_predictions=config.upload_predictions,
+        parent_uuid=_uuid_of(run_folder.resolve().parent.parent / EVENTS_FILE),
+        **{f"tag.{key}": value for key, value in tags.items()},
+    )
     mlflow: MlflowRecorder | None = None
     if config.mlflow:
         try:
@@ -73,8 +90,20 @@ def open_recorders(
                 run_name=run_name,
                 tags=tags,
                 folder=working_folder,
+                run_folder=run_folder,
+                uuid=own_uuid,
                 run_id=mlflow_run_id,
                 parent_run_id=parent_run_id,
             )
+    if mlflow is not None and mlflow.run_id is not None:
+        jsonl.event("mlflow", run_id=mlflow.run_id)
     recorders: list[Recorder] = [jsonl, *([mlflow] if mlflow else []), *listeners]
     return RunRecord(FanoutRecorder(recorders), mlflow)
+
+
+def _uuid_of(path: Path) -> str | None:
+    """The uuid in a record; None when there is no record."""
+    if not path.exists():
+        return None
+    known = [event.fields["uuid"] for event in read_events(path) if event.kind == "run"]
+    return str(known[-1]) if known else None

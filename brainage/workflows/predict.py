@@ -8,7 +8,7 @@ from pathlib import Path
 
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
-from brainage.errors import RunFolderError
+from brainage.errors import RunFolderError, ScanError
 from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.pipeline import Preprocessor
@@ -17,6 +17,7 @@ from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan
 from brainage.scans.source import find_scans
 from brainage.tracking.progress import StageProgress
+from brainage.workflows.model_source import model_folder
 from brainage.workflows.predictions_table import (
     COLUMNS,
     PredictionRow,
@@ -29,7 +30,7 @@ from brainage.workflows.summary import PredictSummary
 def predict(
     source: Path,
     *,
-    model: Path,
+    model: Path | str,
     out: Path,
     resume: bool,
     jobs: int,
@@ -40,7 +41,7 @@ def predict(
 
     Args:
         source: a NIfTI file, a folder, a BIDS root or a manifest.
-        model: a bundle's folder.
+        model: a bundle's folder, or a URI of MLflow as `model_folder` has them.
         out: the table to write.
         resume: keep the rows an interrupted call has written.
         jobs: preprocessing processes.
@@ -50,11 +51,12 @@ def predict(
     Raises:
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
     """
-    bundle = load_bundle(model)
-    bundle.check_answer(answer)
-    records = find_scans(source, subject_from=subject_from).records
-    refuse_input_as_output(out, [source, *(record.scan for record in records)])
-    return predict_records(records, bundle, out=out, resume=resume, jobs=jobs, answer=answer)
+    with model_folder(str(model)) as folder:
+        bundle = load_bundle(folder)
+        bundle.check_answer(answer)
+        records = find_scans(source, subject_from=subject_from).records
+        refuse_input_as_output(out, [source, *(record.scan for record in records)])
+        return predict_records(records, bundle, out=out, resume=resume, jobs=jobs, answer=answer)
 
 
 def predict_records(
@@ -159,15 +161,21 @@ def refuse_input_as_output(out: Path, inputs: Sequence[Path]) -> None:
         )
 
 
-def load_predictor(folder: Path) -> Callable[[Sequence[Path]], list[float]]:
+def load_predictor(
+    folder: Path,
+) -> Callable[[Sequence[Path]], list[tuple[float | None, str]]]:
     """A function from paths of raw scans to ages in years, for MLflow's model.
 
-    It raises a ScanError for a scan that cannot be used.
+    A scan that cannot be used has no age, and the reason beside it.
     """
     bundle = load_bundle(folder)
     preprocess = Preprocessor(bundle.config.preprocess)
 
-    def ages(scans: Sequence[Path]) -> list[float]:
-        return [bundle.predict(preprocess(read_scan(s)).volume_XYZ).age_years for s in scans]
+    def answer(scan: Path) -> tuple[float | None, str]:
+        try:
+            volume_XYZ = preprocess(read_scan(scan)).volume_XYZ
+        except ScanError as error:
+            return None, f"{error.stage}: {error.reason}"
+        return bundle.predict(volume_XYZ).age_years, ""
 
-    return ages
+    return lambda scans: [answer(scan) for scan in scans]

@@ -26,6 +26,7 @@ from brainage.workflows.fitting import Fit, device_of
 from brainage.workflows.held_out import HeldOut
 from brainage.workflows.model_card import model_card
 from brainage.workflows.predict import predict_records
+from brainage.workflows.run_facts import config_for_model
 from brainage.workflows.run_folder import RunFolder, write_text
 from brainage.workflows.summary import TrainSummary
 
@@ -118,7 +119,7 @@ def _write_bundle(run: FinishedRun) -> ModelBundle:
     calibration = _calibration(run)
     return save_bundle(
         run.folder.model,
-        config=run.config,
+        config=config_for_model(run.config),
         task=run.kept.task,
         chain=run.kept.chain,
         input_shape=run.cohort.input_shape,
@@ -256,13 +257,11 @@ def _publish(run: FinishedRun, bundle: ModelBundle) -> None:
     recorder.artifact(run.folder.figures)
     if run.folder.predictions.exists():
         recorder.artifact(run.folder.predictions)
-    if run.record.mlflow is not None:
-        run.record.mlflow.log_model(
-            run.folder.model,
-            name="brainage",
-            loader=MODEL_LOADER,
-            requirements=["brainage"],
-            metrics={k: v for k, v in known.items() if k.startswith("test/")},
-            step=step,
-        )
-    recorder.event("model", folder=str(run.folder.model), model_hash=bundle.model_hash)
+    recorder.event(
+        "model",
+        folder=run.folder.model.name,
+        model_hash=bundle.model_hash,
+        name="brainage",
+        loader=MODEL_LOADER,
+        step=step,
+    )

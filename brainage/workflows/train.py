@@ -26,6 +26,7 @@ from brainage.workflows.cohort import Cohort, prepare_cohort, with_digests
 from brainage.workflows.fitting import Fit, device_of, fit_split
 from brainage.workflows.held_out import gather
 from brainage.workflows.results import FinishedRun, read_unseen, write_results
+from brainage.workflows.run_facts import report_dataset, report_datasets, tags_of_run
 from brainage.workflows.run_folder import (
     RunFolder,
     create_run_folder,
@@ -214,13 +215,7 @@ def _open_record(
         config.tracking,
         events.parent,
         run_name=name,
-        tags={
-            "objective": config.objective.name,
-            "num_blocks": config.blocks.num_blocks,
-            "backbone": config.backbone.name,
-            "leader_fraction": config.objective.leader_fraction,
-            "config_hash": config_hash(config)[:16],
-        },
+        tags=tags_of_run(config, part),
         working_folder=Path.cwd(),
         mlflow_run_id=folder.recall().get(key),
         parent_run_id=parent,
@@ -277,10 +272,14 @@ def _fit_all(
     places = {name: folder.checkpoints(name) for name in splits}
     crew.tell(SharedRun(config, cohort, splits, places, fingerprint))
     fits = {}
+    if len(splits) > 1:
+        everyone = range(len(cohort.records))
+        report_dataset(record.recorder, config, cohort, everyone, context="cross-validation")
     for name, split in splits.items():
         only = len(splits) == 1
         part = record if only else _open_record(config, folder, name, record.mlflow_run_id)
         progress = EpochProgress(config.total_epochs)
+        report_datasets(part.recorder, config, cohort, split)
         _log.info("training %s on %d scans", name, len(split.train))
         try:
             fits[name] = fit_split(
