@@ -18,6 +18,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,16 +33,15 @@ from brainage.core.allocator import keep_freed_memory
 from brainage.core.timing import describe_device
 from brainage.data.splits import make_folds
 from brainage.errors import BrainageError, ConfigError
-from brainage.reporting.resampling import bootstrap_weights, percentile_interval
 from brainage.scans.manifest import read_manifest
 from brainage.tracking.fanout import FanoutRecorder
+from brainage.workflows.baselines import kernel_ridge_of_split
 from brainage.workflows.cohort import Cohort, prepare_cohort
 from brainage.workflows.fitting import fit_split
-from brainage.workflows.held_out import kernel_ridge_of_split
+from pipelines.study import KeptRows, mean_with_interval
 
 _log = logging.getLogger(__name__)
 
-NUM_RESAMPLES = 5000
 SILENT = FanoutRecorder([])
 BASE = ("engine.channels_last=true", "trainer.validate_every=1000", "num_threads=1")
 
@@ -84,6 +84,8 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
     "followers": {
         "100%": ALL_LEAD,
         "50% sample": _followers(),
+        "50% batch": _followers("objective.selection=batch"),
+        "50% epoch": _followers("objective.selection=epoch"),
         "50% running": _RUNNING,
         "50% running, kl": (*_RUNNING, "objective.follower_distance=kl"),
         "50% running, grown": (*_RUNNING, "objective.follower_warmup_fraction=0.5"),
@@ -176,26 +178,18 @@ def run_panel(
 
     Rows found in ``kept`` are not run again, under whatever name their overrides had there.
     """
-    known = {}
-    if kept.exists():
-        rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-        known = {(tuple(row["overrides"]), row["seed"], row["fold"]): row for row in rows}
+    done = KeptRows(kept, ("overrides", "seed", "fold"))
     folds = study.config.split.folds
     assert folds is not None, "open_study refuses a configuration without folds"
     for seed in range(seeds):
         for name, overrides in {"baselines": ("baselines",), **panel}.items():
             for fold in range(folds):
-                row = known.get((overrides, seed, fold))
-                if row is None:
-                    found = (
-                        study.baselines(seed, fold)
-                        if name == "baselines"
-                        else study.fit(overrides, seed, fold)
-                    )
-                    row = {"overrides": list(overrides), "seed": seed, "fold": fold, **found}
-                    with kept.open("a", encoding="utf-8") as stream:
-                        stream.write(json.dumps(row) + "\n")
-                yield {"setting": name, **row}
+                key = {"overrides": list(overrides), "seed": seed, "fold": fold}
+                if name == "baselines":
+                    make = partial(study.baselines, seed, fold)
+                else:
+                    make = partial(study.fit, overrides, seed, fold)
+                yield {"setting": name, **done.find_or_make(key, make)}
 
 
 def errors_by_seed(
@@ -232,16 +226,19 @@ def summarise(rows: Sequence[dict[str, Any]], cohort: Cohort) -> dict[str, Any]:
             timed = [row["step_seconds"] for row in mine if row["step_seconds"] is not None]
             entry["step_seconds"] = statistics.median(timed) if timed else None
         table.append(entry)
-    groups = np.unique([record.subject for record in cohort.records], return_inverse=True)[1]
+    subjects = [record.subject for record in cohort.records]
     first = names[1]
     contrasts = [
         {
             "a": f"{name} {answer}",
             "b": f"{first} last",
-            **_paired(errors - means[first, "last"], groups),
+            "delta_mae_years": found["mean"],
+            "low": found["low"],
+            "high": found["high"],
         }
         for (name, answer), errors in means.items()
         if (name, answer) != (first, "last") and answer in {"last", "ensemble", "kernel ridge"}
+        for found in [mean_with_interval(errors - means[first, "last"], subjects)]
     ]
     return {"table": table, "contrasts": contrasts}
 
@@ -255,14 +252,6 @@ def _validation(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
         known = None not in values
         means[answer] = float(np.average(values, weights=weights)) if known else None
     return means
-
-
-def _paired(difference: Floats, groups: npt.NDArray[np.intp]) -> dict[str, float | None]:
-    """Mean difference in years with its 95 % bootstrap interval over subjects."""
-    draws = [w @ difference / w.sum(1) for w in bootstrap_weights(groups, NUM_RESAMPLES, seed=0)]
-    interval = percentile_interval(draws, 0.95)
-    low, high = (None, None) if interval is None else interval
-    return {"delta_mae_years": float(difference.mean()), "low": low, "high": high}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
