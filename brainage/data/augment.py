@@ -7,13 +7,14 @@ intensity normalisation of the preprocessing has set.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torchio
 from torch import Tensor, nn
 
+from brainage.data.artefacts import Artefacts, apply_artefacts, draw_artefacts
 from brainage.data.config import AugmentationConfig
 
 _FIELD_ORDER = 3
@@ -35,6 +36,8 @@ class Variation:
     """Exponent of the contrast curve."""
     noise_std: float | None = None
     """Standard deviation of the noise, as a share of the brain's."""
+    artefacts: Artefacts = field(default_factory=Artefacts)
+    """What went wrong in the scanner."""
 
 
 def draw_variation(config: AugmentationConfig, generator: torch.Generator) -> Variation:
@@ -42,15 +45,22 @@ def draw_variation(config: AugmentationConfig, generator: torch.Generator) -> Va
 
     As many numbers are drawn for a step that is left out as for one that is not, so that the
     probability of one step does not change the others.
+
+    Args:
+        config: probabilities and strengths.
+        generator: seeded for this sample alone; artefacts depend on its seed, all else on its
+            state.
     """
-    flip, affine, field, gamma, noise = torch.rand(5, generator=generator).tolist()
+    flip, affine, bias_field, gamma, noise = torch.rand(5, generator=generator).tolist()
     # uniform in [-1, 1): angle, size, shift on three axes; gamma, noise; the field
     spread = torch.rand(11 + _NUM_FIELD_COEFFICIENTS, generator=generator) * 2 - 1
     coefficients = (spread[11:] * config.bias_field_coefficient).tolist()
     return Variation(
         flip=flip < config.flip_probability,
         affine=_affine(config, spread[:9]) if affine < config.affine_probability else None,
-        field_coefficients=tuple(coefficients) if field < config.bias_field_probability else None,
+        field_coefficients=tuple(coefficients)
+        if bias_field < config.bias_field_probability
+        else None,
         gamma=(
             math.exp(config.log_gamma * spread[9].item())
             if gamma < config.gamma_probability
@@ -59,6 +69,7 @@ def draw_variation(config: AugmentationConfig, generator: torch.Generator) -> Va
         noise_std=(
             config.noise_std * abs(spread[10].item()) if noise < config.noise_probability else None
         ),
+        artefacts=draw_artefacts(config, generator.initial_seed()),
     )
 
 
@@ -94,6 +105,7 @@ def apply_variation(
     if variation.gamma is not None:
         top = bright_CXYZ.max().clamp_min(torch.finfo(torch.float32).tiny)
         bright_CXYZ = (bright_CXYZ / top) ** variation.gamma * top
+    bright_CXYZ = apply_artefacts(bright_CXYZ, inside, variation.artefacts)
     if variation.noise_std is not None:
         noise_CXYZ = torch.randn(bright_CXYZ.shape, generator=generator)
         bright_CXYZ = bright_CXYZ + noise_CXYZ * (variation.noise_std * std)

@@ -1,6 +1,7 @@
 """Batches of preprocessed scans for training and evaluation."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -16,45 +17,68 @@ from brainage.core.random import derive_seed
 from brainage.core.types import Batch, Rows
 from brainage.data.augment import apply_variation, draw_variation
 from brainage.data.config import AugmentationConfig
+from brainage.data.sampling import draw_balanced, occurrences
+from brainage.data.volumes import Volumes
+from brainage.errors import BrainageError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One place in an epoch."""
+
+    epoch: int
+    index: int
+    """Of the scan."""
+    repeat: int
+    """How often the epoch has had this scan before."""
+
+    def seed(self, seed: int) -> int:
+        """Of its augmentation."""
+        again = (self.repeat,) if self.repeat else ()
+        return derive_seed(seed, "augmentation", self.epoch, self.index, *again)
 
 
 class ScanBatches:
-    """A ``BatchSource`` over volumes held in memory.
+    """A ``BatchSource`` over preprocessed volumes.
 
-    A sample's augmentation depends on (seed, epoch, index of the sample), the order of an epoch on
-    (seed, epoch): any epoch can be delivered again, by any process and with any number of loader
-    processes, bit for bit. No global random generator is read or moved.
+    A sample's augmentation depends on (seed, epoch, index of the sample, how often the epoch had
+    it before), the order of an epoch on (seed, epoch): any epoch can be delivered again, by any
+    process, with any number of loader processes and wherever the volumes lie, bit for bit. No
+    global random generator is read or moved.
 
     Args:
-        volumes: (N, X, Y, Z) float32, exactly 0 outside the brain.
+        volumes: N volumes (X, Y, Z), read one by one as batches need them.
         ages_years: (N,).
         batch_size: samples in a batch; the last of an epoch may be smaller.
         seed: of order and augmentation.
         shuffle: draw a new order each epoch; otherwise the order of ``volumes``.
+        groups: the group of each sample; an epoch then draws N samples with replacement, every
+            group as often as any other. None takes every sample once.
         augmentation: how volumes are varied, or None to deliver them as they are.
         num_loader_workers: processes that prepare batches ahead; 0 prepares them here.
     """
 
     def __init__(
         self,
-        volumes: npt.NDArray[np.float32],
+        volumes: Volumes,
         ages_years: Sequence[float] | npt.NDArray[np.float32],
         *,
         batch_size: int,
         seed: int = 0,
         shuffle: bool = False,
+        groups: Sequence[str] | None = None,
         augmentation: AugmentationConfig | None = None,
         num_loader_workers: int = 0,
     ) -> None:
-        assert volumes.ndim == 4, volumes.shape
         assert len(volumes) == len(ages_years), (len(volumes), len(ages_years))
+        assert groups is None or (shuffle and len(groups) == len(ages_years))
         assert batch_size >= 1, batch_size
-        # the channel axis of one; memory is shared with ``volumes`` where that is float32
-        self._volumes_NCXYZ = torch.as_tensor(volumes, dtype=torch.float32).unsqueeze(1)
+        self._volumes = volumes
         self._ages_N = torch.as_tensor(ages_years, dtype=torch.float32)
         self._batch_size = batch_size
         self._seed = seed
         self._shuffle = shuffle
+        self._groups = groups
         self._augmentation = augmentation
         self._num_loader_workers = num_loader_workers
 
@@ -74,24 +98,26 @@ class ScanBatches:
         See ``BatchSource``: without ``rows`` that ask for them, volumes are neither read nor
         augmented.
         """
-        order = self._order(epoch)
-        chosen = [order[i : i + self._batch_size] for i in range(0, len(order), self._batch_size)]
-        chosen = chosen[first:]
+        samples = self._samples(epoch)
+        chosen = [
+            samples[i : i + self._batch_size] for i in range(0, len(samples), self._batch_size)
+        ][first:]
         wanted = [
             batch if rows is None else [batch[row] for row in rows(len(batch))] for batch in chosen
         ]
-        for batch, volumes in zip(chosen, self._volumes(epoch, wanted), strict=True):
-            yield Batch(volumes, self._ages_N[batch])
+        for batch, inputs in zip(chosen, self._inputs(wanted), strict=True):
+            if isinstance(inputs, BrainageError):
+                raise inputs
+            yield Batch(inputs, self._ages_N[[sample.index for sample in batch]])
 
-    def _volumes(self, epoch: int, wanted: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+    def _inputs(self, wanted: Sequence[Sequence[Sample]]) -> Iterator[Tensor | BrainageError]:
         """The volumes (B, 1, X, Y, Z) of each batch's samples."""
         if not any(wanted):
-            yield from (self._volumes_NCXYZ[:0] for _ in wanted)
+            yield from (self._collate([]) for _ in wanted)
             return
-        samples = [{"epoch": epoch, "index": index} for batch in wanted for index in batch]
         ends = list(accumulate(len(batch) for batch in wanted))
         loader = DataLoader(
-            Dataset(samples, transform=self._sample),
+            Dataset([sample for batch in wanted for sample in batch], transform=self._load),
             batch_sampler=[
                 list(range(end - len(batch), end)) for batch, end in zip(wanted, ends, strict=True)
             ],
@@ -102,22 +128,36 @@ class ScanBatches:
         )
         yield from loader
 
+    def _samples(self, epoch: int) -> list[Sample]:
+        order = self._order(epoch)
+        return [
+            Sample(epoch, index, repeat)
+            for index, repeat in zip(order, occurrences(order), strict=True)
+        ]
+
     def _order(self, epoch: int) -> list[int]:
+        if self._groups is not None:
+            return draw_balanced(self._groups, self._seed, epoch)
         if not self._shuffle:
             return list(range(self.num_samples))
         generator = torch.Generator().manual_seed(derive_seed(self._seed, "order", epoch))
         order: list[int] = torch.randperm(self.num_samples, generator=generator).tolist()
         return order
 
-    def _sample(self, place: dict[str, int]) -> Tensor:
-        epoch, index = place["epoch"], place["index"]
-        volume_CXYZ = self._volumes_NCXYZ[index]
+    def _load(self, sample: Sample) -> Tensor | BrainageError:
+        try:
+            volume_CXYZ = torch.from_numpy(self._volumes[sample.index]).unsqueeze(0)
+        except BrainageError as error:
+            # told where batches are asked for: a loader process would add its traceback
+            return error
         if self._augmentation is not None:
-            seed = derive_seed(self._seed, "augmentation", epoch, index)
-            generator = torch.Generator().manual_seed(seed)
+            generator = torch.Generator().manual_seed(sample.seed(self._seed))
             variation = draw_variation(self._augmentation, generator)
             volume_CXYZ = apply_variation(volume_CXYZ, variation, generator)
         return volume_CXYZ
 
-    def _collate(self, volumes: Sequence[Any]) -> Tensor:
-        return torch.stack(list(volumes)) if volumes else self._volumes_NCXYZ[:0]
+    def _collate(self, loaded: Sequence[Any]) -> Tensor | BrainageError:
+        for volume in loaded:
+            if isinstance(volume, BrainageError):
+                return volume
+        return torch.stack(list(loaded)) if loaded else torch.empty(0, 1, *self._volumes.shape[1:])

@@ -1,8 +1,9 @@
-"""From a manifest to preprocessed volumes in memory; what failed is kept as a row."""
+"""From a manifest to preprocessed volumes; what failed is kept as a row."""
 
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from brainage.core.types import Recorder
+from brainage.data.config import DataConfig
+from brainage.data.memory import free_memory_bytes
+from brainage.data.sampling import describe_groups, sampling_groups
+from brainage.data.volumes import CachedVolumes, Volumes
 from brainage.errors import CohortError, ScanError
 from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
@@ -27,18 +32,27 @@ _log = logging.getLogger(__name__)
 class Cohort:
     """Scans that can be used, in the manifest's order.
 
-    ``volumes`` has shape (N, X, Y, Z), ``ages_years`` (N,); ``input_shape`` is that of one network
-    input without the batch axis, (1, X, Y, Z). ``failed`` are the scans that cannot be used;
-    ``cached`` counts those whose preprocessing was found done.
+    ``volumes`` are N of shape (X, Y, Z), in memory as far as they fit; ``ages_years`` has shape
+    (N,); ``input_shape`` is that of one network input without the batch axis, (1, X, Y, Z).
+    ``failed`` are the scans that cannot be used; ``cached`` counts those whose preprocessing was
+    found done.
     """
 
     records: tuple[ScanRecord, ...]
-    volumes: npt.NDArray[np.float32]
+    volumes: Volumes
     ages_years: npt.NDArray[np.float32]
     keys: tuple[str, ...]
     failed: tuple[PreprocessOutcome, ...]
     cached: int
     input_shape: tuple[int, ...]
+
+    def groups(self, indices: Sequence[int], config: DataConfig) -> list[str] | None:
+        """The groups of the scans at these places, which training samples are balanced over."""
+        records = [self.records[index] for index in indices]
+        groups = sampling_groups(records, config.balance, config.balance_bin_years)
+        if groups is not None:
+            _log.info("samples balanced over %s; %s", config.balance, describe_groups(groups))
+        return groups
 
     def fingerprint(self, config_hash: str) -> str:
         """Identifies a configuration on these very volumes and ages."""
@@ -54,8 +68,9 @@ def prepare_cohort(
     jobs: int,
     recorder: Recorder,
     on_outcome: Callable[[PreprocessOutcome], None],
+    memory_gb: float | None = None,
 ) -> Cohort:
-    """Preprocess what is not yet in the cache and load all volumes.
+    """Preprocess what is not yet in the cache and load the volumes that fit into memory.
 
     Args:
         records: scans with ages.
@@ -64,6 +79,7 @@ def prepare_cohort(
         jobs: processes.
         recorder: receives an event for each scan that failed.
         on_outcome: called as each scan is done.
+        memory_gb: see ``load_volumes``.
 
     Raises:
         CohortError: if no scan can be used.
@@ -76,14 +92,7 @@ def prepare_cohort(
         on_outcome=on_outcome,
     )
     _warn_of_other_files(records, outcomes)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    for outcome in failed:
-        recorder.event(
-            "scan_failed",
-            scan=str(outcome.scan),
-            stage=outcome.stage,
-            reason=outcome.reason,
-        )
+    failed = _failed(outcomes, recorder)
     usable = [
         (record, outcome)
         for record, outcome in zip(records, outcomes, strict=True)
@@ -97,13 +106,30 @@ def prepare_cohort(
         )
     return Cohort(
         records=tuple(record for record, _ in usable),
-        volumes=load_volumes([outcome.key for _, outcome in usable], config, cache_folder),
+        volumes=load_volumes(
+            [outcome.key for _, outcome in usable], config, cache_folder, memory_gb
+        ),
         ages_years=np.array([record.age_years for record, _ in usable], dtype=np.float32),
         keys=tuple(outcome.key for _, outcome in usable),
-        failed=tuple(failed),
+        failed=failed,
         cached=sum(outcome.cached for outcome in outcomes),
         input_shape=(1, *config.grid.shape_XYZ),
     )
+
+
+def _failed(
+    outcomes: Sequence[PreprocessOutcome], recorder: Recorder
+) -> tuple[PreprocessOutcome, ...]:
+    """Those that failed, each with an event."""
+    failed = tuple(outcome for outcome in outcomes if outcome.status == "failed")
+    for outcome in failed:
+        recorder.event(
+            "scan_failed",
+            scan=str(outcome.scan),
+            stage=outcome.stage,
+            reason=outcome.reason,
+        )
+    return failed
 
 
 def with_digests(records: Sequence[ScanRecord]) -> list[ScanRecord]:
@@ -140,19 +166,48 @@ def _warn_of_other_files(
         )
 
 
+@dataclass(frozen=True)
+class CacheReader:
+    """Reads finished volumes from the preprocessing cache, by key."""
+
+    cache: PreprocessCache
+
+    def __call__(self, key: str) -> npt.NDArray[np.float32]:
+        """One volume (X, Y, Z).
+
+        Raises:
+            CohortError: if it is no longer there, or damaged.
+        """
+        scan = self.cache.load(key)
+        if scan is None:
+            raise CohortError(
+                f"{self.cache.path(key)}: expected a finished volume, got none or a damaged one; "
+                f"go on with --resume, which preprocesses the scan again"
+            )
+        return scan.volume_XYZ
+
+
 def load_volumes(
-    keys: Sequence[str], config: PreprocessConfig, cache_folder: Path
-) -> npt.NDArray[np.float32]:
-    """Finished volumes (N, X, Y, Z) from the cache.
+    keys: Sequence[str],
+    config: PreprocessConfig,
+    cache_folder: Path,
+    memory_gb: float | None = None,
+) -> Volumes:
+    """Finished volumes of the cache: as many as fit are read now, the others when asked for.
+
+    Args:
+        keys: of the volumes, in order.
+        config: the preprocessing that made them.
+        cache_folder: where they are kept.
+        memory_gb: what they may take of memory; None is half of what is free, shared by the
+            ranks on this machine.
 
     Raises:
-        CohortError: if one is no longer there.
+        CohortError: if one is no longer there, now or later.
     """
-    cache = PreprocessCache(cache_folder, config)
-    volumes = []
-    for key in keys:
-        scan = cache.load(key)
-        if scan is None:
-            raise CohortError(f"{cache_folder}: a finished volume has gone; run again")
-        volumes.append(scan.volume_XYZ)
-    return np.stack(volumes)
+    if memory_gb is None:
+        memory_bytes = free_memory_bytes() / 2 / int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    else:
+        memory_bytes = memory_gb * 1e9
+    read = CacheReader(PreprocessCache(cache_folder, config))
+    return CachedVolumes(keys, read, config.grid.shape_XYZ, memory_bytes=memory_bytes)

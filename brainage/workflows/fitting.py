@@ -141,8 +141,8 @@ def _with_leader_fraction(
     """An adaptive leader fraction becomes that of the training scans' complexity."""
     if not config.objective.adaptive_leader_fraction:
         return config
-    volumes = torch.from_numpy(cohort.volumes[list(split.train)][:MOST_SAMPLES])[:, None]
-    fraction = adaptive_leader_fraction(data_complexity(volumes))
+    volumes = np.stack(list(cohort.volumes.subset(split.train[:MOST_SAMPLES])))[:, None]
+    fraction = adaptive_leader_fraction(data_complexity(torch.from_numpy(volumes)))
     recorder.event("leader_fraction", fit=name, leader_fraction=fraction)
     objective = replace(config.objective, leader_fraction=fraction, adaptive_leader_fraction=False)
     return replace(config, objective=objective)
@@ -170,13 +170,14 @@ def _batches(
     *,
     training: bool = False,
 ) -> ScanBatches:
-    indices = list(chosen)
+    indices, workers = list(chosen), config.data.num_loader_workers
     return ScanBatches(
-        cohort.volumes[indices],
+        cohort.volumes.subset(indices),
         cohort.ages_years[indices],
         batch_size=config.trainer.batch_size,
         seed=seed,
         shuffle=training,
+        groups=cohort.groups(indices, config.data) if training else None,
         augmentation=config.augmentation if training and config.augmentation.enabled else None,
-        num_loader_workers=config.data.num_loader_workers if training else 0,
+        num_loader_workers=workers if training or not cohort.volumes.all_in_memory else 0,
     )

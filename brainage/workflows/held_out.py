@@ -191,9 +191,9 @@ def kernel_ridge_of_split(cohort: Cohort, split: Split) -> npt.NDArray[np.float6
     """
     known = [*split.train, *split.validation]
     predicted = kernel_ridge_ages(
-        cohort.volumes[known],
+        np.stack(list(cohort.volumes.subset(known))),
         cohort.ages_years[known],
         [cohort.records[index].subject for index in known],
-        cohort.volumes[list(split.test)],
+        np.stack(list(cohort.volumes.subset(split.test))),
     )
     return np.asarray(predicted, dtype=np.float64)

@@ -16,6 +16,7 @@ from brainage.core.allocator import keep_freed_memory
 from brainage.core.ranks import Alone
 from brainage.core.tasks import fit_task
 from brainage.core.types import Recorder
+from brainage.data.sampling import refuse_unknown_groups
 from brainage.data.splits import Split, make_folds, make_split, refuse_overlap
 from brainage.errors import BrainageError, CohortError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
@@ -115,6 +116,7 @@ def train(
         unseen = read_unseen(config).records
         refuse_overlap(with_digests(manifest.records), with_digests(unseen))
     splits = _make_splits(config, manifest)
+    refuse_unknown_groups(manifest.records, splits, config.data.balance)
     config = _settled(config)
     folder = _open_folder(config, runs_folder, resume)
     try:
@@ -235,6 +237,7 @@ def _prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohor
             jobs=config.data.preprocess_jobs,
             recorder=recorder,
             on_outcome=lambda outcome: progress.advance(),  # noqa: ARG005
+            memory_gb=config.data.memory_gb,
         )
     _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
     return cohort

@@ -17,6 +17,7 @@ from brainage.core.engines import check_parallel, reads_inputs
 from brainage.core.ranks import Alone, Ranks, is_launched, join_ranks, leave_ranks
 from brainage.core.types import SilentRecorder
 from brainage.data.splits import Split
+from brainage.data.volumes import ArrayVolumes, Volumes
 from brainage.errors import ConfigError
 from brainage.workflows.cohort import Cohort, load_volumes
 from brainage.workflows.fitting import device_of, fit_split
@@ -40,7 +41,7 @@ class SharedRun:
 
     def without_volumes(self) -> "SharedRun":
         """What travels: the volumes are read from the cache by who needs them."""
-        empty = np.empty((0, 0, 0, 0), dtype=np.float32)
+        empty = ArrayVolumes(np.empty((0, 0, 0, 0), dtype=np.float32))
         return replace(self, cohort=replace(self.cohort, volumes=empty))
 
 
@@ -124,11 +125,12 @@ def help_to_train(ranks: Ranks) -> HelpedSummary:
         torch.set_num_threads(config.num_threads)
     cohort = run.cohort
     rule, num_blocks = config.objective.name, config.blocks.num_blocks
+    volumes: Volumes
     if reads_inputs(rule, num_blocks, config.parallel, ranks):
         cache = Path(config.data.cache_dir)
-        volumes = load_volumes(cohort.keys, config.preprocess, cache)
+        volumes = load_volumes(cohort.keys, config.preprocess, cache, config.data.memory_gb)
     else:
-        volumes = np.empty((len(cohort.keys), 0, 0, 0), dtype=np.float32)
+        volumes = ArrayVolumes(np.empty((len(cohort.keys), 0, 0, 0), dtype=np.float32))
     cohort = replace(cohort, volumes=volumes)
     for name, split in run.splits.items():
         fit_split(

@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torchio
 
+from brainage.data.artefacts import Anisotropy, Artefacts, Ghosting, Motion, Spike
 from brainage.data.augment import Variation, apply_variation, draw_variation
 from brainage.data.config import AugmentationConfig
 
@@ -21,6 +23,10 @@ ALWAYS = AugmentationConfig(
     bias_field_probability=1,
     gamma_probability=1,
     noise_probability=1,
+    motion_probability=1,
+    ghosting_probability=1,
+    spike_probability=1,
+    anisotropy_probability=1,
 )
 FIELD = tuple(0.3 * (-1) ** place for place in range(20))
 STEPS = {
@@ -33,6 +39,14 @@ STEPS = {
     "field": Variation(field_coefficients=FIELD),
     "gamma": Variation(gamma=1.3),
     "noise": Variation(noise_std=0.2),
+    "motion": Variation(
+        artefacts=Artefacts(
+            motion=Motion(1, ((5, 0, -5), (0, 4, 0)), ((1, 0, 0), (0, -1, 1)), (0.3, 0.6))
+        )
+    ),
+    "ghosting": Variation(artefacts=Artefacts(ghosting=Ghosting(1, 4, 0.5))),
+    "spike": Variation(artefacts=Artefacts(spike=Spike((0.3, 0.6, 0.55), 0.3))),
+    "anisotropy": Variation(artefacts=Artefacts(anisotropy=Anisotropy(2, 3.0))),
 }  # fmt: skip
 
 
@@ -76,7 +90,7 @@ def test_a_step_changes_the_brain_and_keeps_its_mean_and_deviation(volume, step)
     assert brain.std().item() == pytest.approx(expected.std().item(), rel=1e-3)
 
 
-@pytest.mark.parametrize("step", ["field", "gamma", "noise"])
+@pytest.mark.parametrize("step", sorted(STEPS.keys() - {"affine"}))
 def test_the_background_stays_0_where_nothing_moves(volume, step):
     varied = apply_variation(volume, STEPS[step], generator())
     assert torch.equal(varied != 0, volume != 0)
@@ -166,3 +180,14 @@ def test_a_brain_of_one_value_stays_finite():
     flat[:, 2:6, 2:6, 2:6] = 1.5
     varied = apply_variation(flat, draw_variation(ALWAYS, generator()), generator())
     assert torch.isfinite(varied).all()
+
+
+def test_an_artefact_leaves_all_else_that_is_drawn_as_it_was(volume):
+    """Noise too, which is drawn when it is applied: only the spike sets the two apart."""
+    settings = {"flip_probability": 0.5, "noise_probability": 1.0, "bias_field_probability": 1.0}
+    for seed in range(5):
+        plain, spoilt = generator(seed), generator(seed)
+        one = draw_variation(AugmentationConfig(**settings), plain)
+        other = draw_variation(AugmentationConfig(**settings, spike_probability=1), spoilt)
+        assert replace(other, artefacts=one.artefacts, affine=one.affine) == one
+        assert torch.equal(plain.get_state(), spoilt.get_state())

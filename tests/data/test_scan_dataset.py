@@ -4,8 +4,18 @@ import torch
 
 from brainage.data.config import AugmentationConfig
 from brainage.data.scan_dataset import ScanBatches
+from brainage.data.volumes import ArrayVolumes, CachedVolumes
+from brainage.errors import CohortError
 
 NUM_SCANS = 7
+EVERYTHING = AugmentationConfig(
+    affine_probability=1,
+    motion_probability=1,
+    ghosting_probability=1,
+    spike_probability=1,
+    anisotropy_probability=1,
+)
+GROUPS = ["rare"] + ["frequent"] * (NUM_SCANS - 1)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +34,22 @@ def source(volumes, **changes):
         "augmentation": AugmentationConfig(),
         **changes,
     }
+    if isinstance(volumes, np.ndarray):
+        volumes = ArrayVolumes(volumes)
     return ScanBatches(volumes, np.arange(NUM_SCANS, dtype=np.float32), **settings)
+
+
+def held(volumes, num_held, gone=()):
+    """The same volumes, of which only some are in memory and some are no longer on disk."""
+
+    def read(key):
+        if int(key) in gone:
+            raise CohortError(f"cache/{key}.npz: gone")
+        return volumes[int(key)]
+
+    keys = [str(index) for index in range(NUM_SCANS)]
+    memory = num_held * volumes[0].nbytes
+    return CachedVolumes(keys, read, volumes.shape[1:], memory_bytes=memory)
 
 
 def volume_of_age(batches):
@@ -91,7 +116,9 @@ def test_another_epoch_or_seed_varies_samples_otherwise(volumes, change):
 def test_loader_processes_deliver_the_same_bits_and_leave_global_randomness(volumes):
     torch.rand(1)  # a loader that resets the generator to its seed is seen, too
     state = torch.random.get_rng_state()
-    assert_same(source(volumes, num_loader_workers=2).batches(1), source(volumes).batches(1))
+    settings = {"augmentation": EVERYTHING, "groups": GROUPS}
+    loaded = source(held(volumes, 2), num_loader_workers=2, **settings).batches(1)
+    assert_same(loaded, source(volumes, **settings).batches(1))
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
@@ -112,3 +139,53 @@ def test_the_volumes_are_not_changed(volumes):
     before = volumes.copy()
     list(source(volumes).batches(0))
     assert np.array_equal(volumes, before)
+
+
+def test_where_the_volumes_lie_makes_no_difference(volumes):
+    expected = list(source(volumes).batches(1))
+    for num_held in (0, 3, NUM_SCANS):
+        assert_same(source(held(volumes, num_held)).batches(1), expected)
+
+
+@pytest.mark.parametrize("num_loader_workers", [0, pytest.param(1, marks=pytest.mark.distributed)])
+def test_a_volume_that_is_gone_is_told_of_in_one_line(volumes, num_loader_workers):
+    kept = held(volumes, 0, gone=[3])
+    batches = source(kept, num_loader_workers=num_loader_workers).batches(0)
+    with pytest.raises(CohortError, match=r"^cache/3\.npz: gone$"):
+        list(batches)
+
+
+def test_an_epoch_begins_anywhere_and_for_any_rows(volumes):
+    whole = list(source(volumes, groups=GROUPS).batches(2))
+    assert_same(source(volumes, groups=GROUPS).batches(2, first=1), whole[1:])
+    second = source(volumes, groups=GROUPS).batches(2, rows=lambda size: [size - 1])
+    for got, batch in zip(second, whole, strict=True):
+        assert torch.equal(got.inputs, batch.inputs[-1:])
+        assert torch.equal(got.targets, batch.targets)
+
+
+def test_rows_that_want_nothing_read_nothing(volumes):
+    kept = held(volumes, 0, gone=range(NUM_SCANS))
+    batches = list(source(kept).batches(0, rows=lambda size: []))
+    assert [batch.inputs.shape for batch in batches] == [(0, 1, 10, 12, 10)] * 3
+
+
+def test_balanced_epochs_draw_rare_samples_more_often_each_time_varied_otherwise(volumes):
+    balanced = source(volumes, groups=GROUPS, batch_size=NUM_SCANS, augmentation=EVERYTHING)
+    epochs = [next(balanced.batches(epoch)) for epoch in range(20)]
+    targets = torch.cat([batch.targets for batch in epochs])
+    assert len(targets) == 20 * NUM_SCANS
+    assert (targets == 0).float().mean().item() == pytest.approx(0.5, abs=0.15)
+    batch = max(epochs, key=lambda batch: (batch.targets == 0).sum().item())
+    rare = batch.inputs[batch.targets == 0]
+    assert len(rare) >= 3
+    assert len({volume.numpy().tobytes() for volume in rare}) == len(rare)
+
+
+def test_a_sample_s_first_time_in_an_epoch_is_that_of_an_unbalanced_one(volumes):
+    plain = volume_of_age(source(volumes).batches(1))
+    drawn = {}
+    for batch in source(volumes, groups=GROUPS).batches(1):
+        for volume, age in zip(batch.inputs, batch.targets.tolist(), strict=True):
+            drawn.setdefault(age, volume)
+    assert all(torch.equal(volume, plain[age]) for age, volume in drawn.items())

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from brainage.data.splits import make_split
+from brainage.data.volumes import ArrayVolumes
 from brainage.errors import CohortError
 from brainage.scans.manifest import read_manifest
 from brainage.tracking.fanout import FanoutRecorder
@@ -53,10 +54,10 @@ def fit(prepared, split, tmp_path):
 
 def changed(cohort, indices):
     """The cohort with other ages and volumes at some places."""
-    ages, volumes = cohort.ages_years.copy(), cohort.volumes.copy()
+    ages, volumes = cohort.ages_years.copy(), np.stack(list(cohort.volumes))
     ages[list(indices)] += 7
     volumes[list(indices)] *= -1
-    return replace(cohort, ages_years=ages, volumes=volumes)
+    return replace(cohort, ages_years=ages, volumes=ArrayVolumes(volumes))
 
 
 def same_weights(a, b):
@@ -84,7 +85,7 @@ def test_test_scans_are_predicted_in_the_split_s_order_by_every_block(fit, prepa
     fitted = fit()
     assert set(fitted.test_ages_by_block) == {1, 2, 3}
     last = fitted.test_ages_by_block[3]
-    volumes = torch.from_numpy(prepared.volumes[list(split.test)])[:, None]
+    volumes = torch.from_numpy(np.stack(list(prepared.volumes.subset(split.test))))[:, None]
     with torch.no_grad():
         outputs = fitted.chain.eval().all_outputs(volumes)[-1].prediction_BC
     np.testing.assert_allclose(last, fitted.task.predict(outputs).numpy(), rtol=1e-5)
