@@ -91,8 +91,8 @@ def log_folder_model(
         batch = metrics_at(metrics, step, run_id=run_id, model_id=model_id)
         if batch:
             client.log_batch(run_id, metrics=batch)
-    outputs = client.get_run(run_id).outputs.model_outputs
-    if model_id not in [output.model_id for output in outputs]:
+    outputs = client.get_run(run_id).outputs
+    if model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
         client.log_outputs(run_id, [LoggedModelOutput(model_id, step)])
     return not ready
 

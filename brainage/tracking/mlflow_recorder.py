@@ -11,7 +11,8 @@ from typing import TypeVar
 from brainage.core.types import Scalar
 from brainage.tracking.config import TrackingConfig
 from brainage.tracking.mlflow_api import MlflowClient, SystemMetricsMonitor
-from brainage.tracking.mlflow_run import UUID_TAG, MlflowRun, find_run, run_tags, start_run
+from brainage.tracking.mlflow_run import MlflowRun
+from brainage.tracking.mlflow_store import PARENT_TAG, UUID_TAG, find_run, run_tags, start_run
 from brainage.tracking.mlflow_values import is_unreachable, metrics_at, one_line
 from brainage.tracking.sharing import Sharing, without_password
 
@@ -63,14 +64,17 @@ class MlflowRecorder:
         self._shown: MlflowRun | None = None
         self._monitor: SystemMetricsMonitor | None = None
         self._closed = False
+        self._off_level = logging.WARNING
         self._began = time.monotonic()
         self._waited = 0.0
         self._results: dict[str, float] = {}
-        self._sharing = Sharing(run_folder, predictions=config.upload_predictions)
+        self._sharing = Sharing(predictions=config.upload_predictions)
+        folders = {"folder": run_folder, "resolved_folder": run_folder.resolve()}
+        self._sharing.event("run", folders)
         all_tags = run_tags(self._sharing.parameters(tags), uuid=uuid, parent_run_id=parent_run_id)
         failed_at = _unreachable.get(self.uri)
         if failed_at is not None and time.monotonic() - failed_at < RETRY_AFTER_SECONDS:
-            self._turn_off("could not be reached a moment ago")
+            self._turn_off("could not be reached a moment ago", logging.DEBUG)
         self._attempt("start", lambda: self._start(config, run_name, all_tags, run_folder, run_id))
 
     @property
@@ -112,9 +116,10 @@ class MlflowRecorder:
         if self.off_because is None:
             self._attempt("end the run", lambda: self._run().end(status))
         if self.off_because is not None:
-            _log.warning(
+            _log.log(
+                self._off_level,
                 "the MLflow record of this run is incomplete; events.jsonl has it all, and "
-                "'brainage track sync' sends it"
+                "'brainage track sync' sends it",
             )
 
     def _start(
@@ -136,11 +141,12 @@ class MlflowRecorder:
             client.update_run(shown.id, status="RUNNING")
             shown.tags(tags)
         self._shown = shown
-        if config.system_metrics:
-            self._monitor = SystemMetricsMonitor(
+        # The machine is the same for all parts of a run.
+        if config.system_metrics and PARENT_TAG not in tags:
+            self._monitor = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
                 shown.id, resume_logging=known is not None, tracking_uri=self.uri
             )
-            self._monitor.start()
+            self._monitor.start()  # type: ignore[no-untyped-call]
 
     def _run(self) -> MlflowRun:
         assert self._shown is not None
@@ -172,9 +178,10 @@ class MlflowRecorder:
             _unreachable[self.uri] = time.monotonic()
             self._turn_off(f"is too slow: it took {self._waited:.0f} of {lasted:.0f} seconds")
 
-    def _turn_off(self, problem: str) -> None:
+    def _turn_off(self, problem: str, level: int = logging.WARNING) -> None:
+        self._off_level = level
         self.off_because = without_password(f"MLflow at {self.uri} {problem}")
-        _log.warning("MLflow is turned off for this run: %s", self.off_because)
+        _log.log(level, "MLflow is turned off for this run: %s", self.off_because)
         self._stop_monitor()
 
     def _stop_monitor(self) -> None:

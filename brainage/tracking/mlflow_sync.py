@@ -19,12 +19,8 @@ from brainage.errors import TrackingError
 from brainage.tracking.jsonl import Event
 from brainage.tracking.mlflow_api import Metric, MlflowClient, MlflowException, Run
 from brainage.tracking.mlflow_recorder import results_among
-from brainage.tracking.mlflow_run import (
-    MlflowRun,
-    find_run,
-    run_tags,
-    start_run,
-)
+from brainage.tracking.mlflow_run import MlflowRun
+from brainage.tracking.mlflow_store import find_run, run_tags, start_run
 from brainage.tracking.mlflow_values import metrics_at, one_line
 from brainage.tracking.sharing import Sharing
 
@@ -110,9 +106,7 @@ def run_of(record: Record, client: MlflowClient) -> Run | None:
 
 
 def _sync(record: Record, client: MlflowClient, uri: str) -> Sent:
-    sharing = Sharing(
-        record.folder, predictions=bool(record.about.get("upload_predictions", False))
-    )
+    sharing = Sharing(predictions=bool(record.about["upload_predictions"]))
     parent_id = _parent_id(record, client)
     given = {
         key.removeprefix(_TAG): value for key, value in record.about.items() if key.startswith(_TAG)
@@ -199,7 +193,7 @@ def _send_metrics(events: Iterable[Event], shown: MlflowRun) -> int:
         for key in sorted({entry.key for entry in entries})
         for step, value in shown.metric_points(key)
     }
-    missing = {}
+    missing: dict[tuple[str, int, str], Metric] = {}
     for entry in entries:
         point = (entry.key, *_point(entry.step, entry.value))
         if point not in known:

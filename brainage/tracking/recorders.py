@@ -71,6 +71,8 @@ def open_recorders(
         "run",
         uuid=own_uuid,
         name=run_name,
+        folder=str(run_folder),
+        resolved_folder=str(run_folder.resolve()),
         experiment=config.experiment,
         uri=without_password(config.uri) if config.uri else None,
         upload_predictions=config.upload_predictions,

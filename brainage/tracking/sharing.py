@@ -16,7 +16,7 @@ from markupsafe import escape
 
 from brainage.core.types import Scalar
 
-PER_SCAN_TABLES = "*predictions*.csv"
+PER_SCAN_TABLES = ("*predictions*.csv", "held_out*.csv")
 TEXT_SUFFIXES = frozenset({".csv", ".html", ".json", ".md", ".svg", ".txt", ".yaml", ".yml"})
 _SHORTEST_NAME = 4
 
@@ -25,16 +25,13 @@ class Sharing:
     """Learns from a run's own reports which strings stay here, and takes them out of what is sent.
 
     Args:
-        run_folder: its path is one of them.
         predictions: whether tables with a row for each scan are sent.
     """
 
-    def __init__(self, run_folder: Path, *, predictions: bool) -> None:
+    def __init__(self, *, predictions: bool) -> None:
         self._predictions = predictions
         self._failed_scans = 0
         self._replacements: dict[str, str] = {}
-        for path in (run_folder.absolute(), run_folder.resolve(), run_folder):
-            self._replace(str(path), path.name)
 
     def parameters(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """The settings with paths cut down to their last part."""
@@ -47,7 +44,10 @@ class Sharing:
         }
 
     def event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Learn the name of a scan that failed, which the report shows."""
+        """Learn where the run's folder was, and the name of a scan that failed: files hold them."""
+        if kind == "run":
+            for name in ("folder", "resolved_folder"):
+                self._replace(str(fields[name]), last_part(str(fields[name])))
         if kind == "scan_failed":
             self._failed_scans += 1
             name = f"scan {self._failed_scans}"
@@ -57,7 +57,7 @@ class Sharing:
 
     def is_kept_here(self, path: Path) -> bool:
         """Whether a file is not sent at all."""
-        return not self._predictions and path.match(PER_SCAN_TABLES)
+        return not self._predictions and any(path.match(table) for table in PER_SCAN_TABLES)
 
     def copy(self, path: Path, target: Path) -> None:
         """Copy a file to send it, without the strings that stay here.

@@ -85,10 +85,15 @@ def config_for_model(config: RunConfig) -> RunConfig:
 
     A model is passed on, and paths of a laboratory's files may hold people's names.
     """
-    data = config.data
-    places = {
-        name: last_part(value)
-        for name in ("manifest", "unseen", "root", "cache_dir")
-        if (value := getattr(data, name)) is not None
-    }
-    return replace(config, data=replace(data, **places), tracking=TrackingConfig())
+    data = replace(
+        config.data,
+        manifest=last_part(config.data.manifest),
+        unseen=_last_part(config.data.unseen),
+        root=_last_part(config.data.root),
+        cache_dir=last_part(config.data.cache_dir),
+    )
+    return replace(config, data=data, tracking=TrackingConfig())
+
+
+def _last_part(path: str | None) -> str | None:
+    return None if path is None else last_part(path)

@@ -5,7 +5,9 @@ import pytest
 from brainage.tracking.config import TrackingConfig
 
 
-@pytest.mark.parametrize(("field", "value"), [("experiment", " "), ("uri", "")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("experiment", " "), ("uri", ""), ("dataset_name", " ")]
+)
 def test_a_value_that_names_nothing_is_refused_by_its_field(field, value):
     with pytest.raises(ValueError, match=f"^{field}: expected"):
         TrackingConfig(**{field: value})

@@ -1,3 +1,4 @@
+import json
 import logging
 import math
 import os
@@ -7,10 +8,13 @@ import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
+import pandas as pd
 import pytest
 
 from brainage.tracking.config import TrackingConfig
+from brainage.tracking.jsonl import read_events
 from brainage.tracking.mlflow_recorder import MlflowRecorder
 from brainage.tracking.recorders import open_recorders
 
@@ -21,17 +25,18 @@ from pathlib import Path
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="ours: %(message)s")
 from brainage.tracking.config import TrackingConfig
+from brainage.tracking.jsonl import read_events
 from brainage.tracking.mlflow_recorder import MlflowRecorder
 
 folder = Path.cwd()
 (folder / "model").mkdir()
 (folder / "model" / "weights").touch()
-recorder = MlflowRecorder(TrackingConfig(), run_name="first", tags={}, folder=folder)
+recorder = MlflowRecorder(
+    TrackingConfig(), run_name="first", tags={}, folder=folder, run_folder=folder, uuid="0a"
+)
 recorder.parameters({"seed": 0})
 recorder.metrics({"train/loss": 1.0}, 1)
-recorder.log_model(
-    folder / "model", name="model", loader="a:b", requirements=["numpy"], metrics={}
-)
+recorder.event("model", folder="model", name="model", loader="a:b", model_hash="h", step=1)
 recorder.close("finished")
 assert recorder.off_because is None, recorder.off_because
 logging.info("still here")
@@ -81,7 +86,8 @@ def recorder(store):
 
 def start(store: Path, **options) -> MlflowRecorder:
     config = TrackingConfig(system_metrics=options.pop("system_metrics", False))
-    return MlflowRecorder(config, run_name="try", tags=TAGS, folder=store, **options)
+    given = {"run_folder": store, "uuid": uuid4().hex} | options
+    return MlflowRecorder(config, run_name="try", tags=TAGS, folder=store, **given)
 
 
 def run_of(recorder: MlflowRecorder):
@@ -137,7 +143,7 @@ def test_a_resumed_run_goes_on_as_itself_even_with_a_changed_setting(store):
     first = start(store)
     first.parameters({"trainer.epochs": 3, "seed": 0})
     first.close("killed")
-    second = start(store, run_id=first.run_id)
+    second = start(store, run_id=first.run_id, uuid=run_of(first).data.tags["brainage.uuid"])
     assert run_of(second).info.status == "RUNNING"
     second.parameters({"trainer.epochs": 5, "seed": 0, "new": 1})
     run = run_of(second)
@@ -177,37 +183,84 @@ def test_system_metrics_are_sampled_while_the_run_lasts(store, monkeypatch):
     recorder.close("finished")
 
 
-def test_a_model_folder_becomes_a_model_that_predicts(recorder, tmp_path):
-    from mlflow import MlflowClient, pyfunc
+def test_a_run_that_another_store_recorded_begins_anew(store):
+    recorder = start(store, run_id="0" * 32)
+    assert run_of(recorder).info.run_id != "0" * 32
+    recorder.close("finished")
 
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "age.txt").write_text("40")
-    model_id = recorder.log_model(
-        tmp_path / "bundle",
-        name="brain-age",
-        loader="tests.tracking.loaders:load_constant",
-        requirements=["brainage"],
-        metrics={"test/mae_years": 4.5},
-        step=3,
-    )
-    run = run_of(recorder)
-    assert [output.model_id for output in run.outputs.model_outputs] == [model_id]
-    model = MlflowClient(recorder.uri).get_logged_model(model_id)
+
+def test_a_resumed_run_is_found_by_its_own_uuid(store):
+    first = start(store, uuid="feed")
+    first.close("killed")
+    second = start(store, uuid="feed")
+    assert second.run_id == first.run_id
+    second.close("finished")
+
+
+def log_constant_model(recorder, folder, **changes):
+    from mlflow import MlflowClient
+
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    (bundle / "age.txt").write_text("40")
+    recorder.metrics({"test/mae_years": 4.5, "train/loss": 1.0}, 3)
+    fields = {
+        "folder": str(bundle),
+        "name": "brain-age",
+        "loader": "tests.tracking.loaders:load_constant",
+        "model_hash": "c0ffee",
+        "step": 3,
+    }
+    recorder.event("model", **(fields | changes))
+    (output,) = run_of(recorder).outputs.model_outputs
+    return MlflowClient(recorder.uri).get_logged_model(output.model_id)
+
+
+def test_a_model_folder_becomes_a_model_that_predicts_rows(recorder, tmp_path):
+    from mlflow import pyfunc
+
+    model = log_constant_model(recorder, tmp_path)
     assert str(model.status) == "READY"
     assert {metric.key: metric.value for metric in model.metrics} == {"test/mae_years": 4.5}
     loaded = pyfunc.load_model(model.artifact_location)
-    assert loaded.predict(["/scans/ab.nii", "c.nii"]) == [46.0, 45.0]
+    rows = loaded.predict(pd.DataFrame({"scan": ["/scans/ab.nii", "c.png"]}))
+    assert rows["predicted_age"].iloc[0] == 42.0
+    assert math.isnan(rows["predicted_age"].iloc[1])
+    assert list(rows["status"]) == ["ok", "failed"]
+    assert list(rows["reason"]) == ["", "read: no scan"]
+
+
+def test_a_model_says_what_goes_in_and_comes_out_and_has_nobody_s_scan_as_example(
+    recorder, tmp_path
+):
+    from mlflow import models
+
+    folder = log_constant_model(recorder, tmp_path).artifact_location.removeprefix("file://")
+    model = models.Model.load(folder)
+    assert model.signature.inputs.input_names() == ["scan"]
+    outputs = model.signature.outputs.input_names()
+    assert outputs == ["status", "reason", "predicted_age"]
+    example = model.load_input_example(folder)
+    assert example.to_dict("list") == {"scan": ["sub-01/anat/sub-01_T1w.nii.gz"]}
 
 
 def test_a_loader_that_is_no_path_to_a_function_is_named(recorder, tmp_path):
-    from mlflow import MlflowClient, pyfunc
+    from mlflow import pyfunc
 
-    model_id = recorder.log_model(
-        tmp_path, name="m", loader="no function", requirements=["brainage"], metrics={}
-    )
-    location = MlflowClient(recorder.uri).get_logged_model(model_id).artifact_location
+    model = log_constant_model(recorder, tmp_path, loader="no function")
     with pytest.raises(ValueError, match=r"expected package\.module:function, got 'no function'"):
-        pyfunc.load_model(location)
+        pyfunc.load_model(model.artifact_location)
+
+
+def test_data_are_counted_and_named_by_their_digest(recorder):
+    recorder.event("dataset", name="mylab", digest="d1", context="train", scans=6, subjects=5)
+    recorder.event("dataset", name="mylab", digest="d2", context="test", scans=2, subjects=2)
+    inputs = run_of(recorder).inputs.dataset_inputs
+    found = {
+        entry.dataset.digest: (entry.tags[0].value, json.loads(entry.dataset.profile)["num_rows"])
+        for entry in inputs
+    }
+    assert found == {"d1": ("train", 6), "d2": ("test", 2)}
 
 
 def silent_server() -> socket.socket:
@@ -248,7 +301,34 @@ def test_a_dead_store_neither_raises_nor_stalls_and_keeps_the_events(
     assert "MLflow is turned off for this run: MLflow at" in warnings[0]
     assert "incomplete" in warnings[1]
     assert "secret" not in caplog.text
-    assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 101
+    kinds = [event.kind for event in read_events(tmp_path / "events.jsonl")]
+    assert kinds == ["run", *["metrics"] * 100, "closed"]
+
+
+def test_a_server_that_does_not_answer_costs_its_time_once_not_once_a_part(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with silent_server() as server:
+        config = TrackingConfig(uri=f"http://127.0.0.1:{server.getsockname()[1]}")
+        began = time.monotonic()
+        for part in range(6):
+            record = open_recorders(
+                config,
+                tmp_path / str(part),
+                run_name="try",
+                tags=TAGS,
+                working_folder=tmp_path,
+            )
+            assert record.mlflow.off_because is not None
+            record.recorder.close("finished")
+    assert time.monotonic() - began < 4
+
+
+def test_a_store_that_answers_too_slowly_is_given_up(store, monkeypatch):
+    monkeypatch.setattr("brainage.tracking.mlflow_recorder.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("brainage.tracking.mlflow_recorder._unreachable", {})
+    recorder = start(store)
+    assert "is too slow: it took" in recorder.off_because
 
 
 def test_a_store_that_dies_during_the_run_turns_the_recorder_off(tmp_path, store, caplog):
