@@ -15,6 +15,10 @@ Labels = Sequence[str | None]
 
 AGE_LABEL = "chronological age (years)"
 GAP_LABEL = "brain age gap (years)"
+# What fits below five inches, in characters of a legend; a symbol with its margins takes nine.
+MAX_NAME = 50
+CHARACTERS_BESIDE_EACH_OTHER = 72
+SYMBOL_CHARACTERS = 9
 
 
 def predicted_against_age(
@@ -30,7 +34,7 @@ def predicted_against_age(
         _scatter_by_site(axes, age_years, predicted_age, sites)
         axes.set(xlim=limits, ylim=limits, aspect="equal")
         axes.set(xlabel=AGE_LABEL, ylabel="predicted age (years)")
-        _legend_below(axes)
+        legend_below(axes)
 
     return draw(fill, name="predicted-against-age", file_format=file_format, size_inches=(5.0, 5.2))
 
@@ -50,7 +54,7 @@ def gap_against_age(
             label = f"fit: {slope:+.2f} years per year".replace("-", MINUS)
             axes.plot(ends, slope * ends + intercept, color=INK, linewidth=2, label=label)
         axes.set(xlabel=AGE_LABEL, ylabel=GAP_LABEL)
-        _legend_below(axes)
+        legend_below(axes)
 
     return draw(fill, name="gap-against-age", file_format=file_format, size_inches=(5.0, 4.8))
 
@@ -129,6 +133,19 @@ def _members(sites: Labels) -> list[tuple[str, npt.NDArray[np.intp]]]:
     return [(name, np.flatnonzero(names == name)) for name in in_order(names.tolist())]
 
 
-def _legend_below(axes: Axes) -> None:
-    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+def legend_below(axes: Axes) -> None:
+    """The legend, out of the way of the data, in as many columns as its longest name leaves."""
+    handles, labels = axes.get_legend_handles_labels()
+    shown = [
+        name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
+        for name in labels
+    ]
+    longest = max(map(len, shown), default=0)
+    legend = axes.legend(
+        handles,
+        shown,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=min(3, max(1, CHARACTERS_BESIDE_EACH_OTHER // (longest + SYMBOL_CHARACTERS))),
+    )
     legend.get_frame().set_edgecolor(FAINT)

@@ -1,6 +1,6 @@
 """Numbers as a reader wants them."""
 
-from brainage.reporting.metrics import Estimate
+from brainage.reporting.estimates import Estimate
 
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from brainage.reporting.metrics import NUM_RESAMPLES, AgeMetrics, age_metrics
+from brainage.reporting.estimates import NUM_RESAMPLES
+from brainage.reporting.metrics import AgeMetrics, age_metrics
 
 UNKNOWN = "unknown"
 

@@ -11,29 +11,22 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from brainage.reporting.estimates import (
+    CONFIDENCE,
+    MIN_SUBJECTS,
+    NUM_RESAMPLES,
+    Estimate,
+    bootstrap_estimates,
+    subject_groups,
+)
 from brainage.reporting.resampling import (
     RELATIVE_ROUNDING,
     Floats,
-    bootstrap_weights,
-    percentile_interval,
     ratio,
     weighted_correlation,
     weighted_ranks,
     weighted_spread,
 )
-
-MIN_SUBJECTS = 3
-NUM_RESAMPLES = 2000
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A statistic with its percentile bootstrap interval; None where it is not defined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,25 +118,17 @@ def age_metrics(
     """
     columns = _columns(age_years, predicted_age, training_mean_age_years)
     n = len(columns.age)
-    if subjects is not None and len(subjects) != n:
-        raise ValueError(f"subjects: expected {n} names, got {len(subjects)}")
-    groups = np.arange(n)
-    if subjects is not None and n:
-        groups = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)[1]
-    num_subjects = len(np.unique(groups))
-
-    values = _statistics(columns, np.ones((1, n)))
-    draws: dict[str, list[Floats]] = {name: [] for name in values}
-    if num_subjects >= MIN_SUBJECTS:
-        for weights in bootstrap_weights(groups, num_resamples, seed):
-            for name, drawn in _statistics(columns, weights).items():
-                draws[name].append(drawn)
-    estimates = {
-        name: _estimate(float(value[0]), draws[name], confidence) for name, value in values.items()
-    }
+    groups = subject_groups(subjects, n)
+    estimates = bootstrap_estimates(
+        lambda weights: _statistics(columns, weights),
+        groups,
+        num_resamples=num_resamples,
+        confidence=confidence,
+        seed=seed,
+    )
     return AgeMetrics(
         n=n,
-        num_subjects=num_subjects,
+        num_subjects=len(np.unique(groups)),
         age_min_years=float(columns.age.min()) if n else None,
         age_max_years=float(columns.age.max()) if n else None,
         **{name: estimates.get(name, Estimate(None)) for name in STATISTICS},
@@ -217,9 +202,3 @@ def _statistics(columns: _Columns, weights: Floats) -> dict[str, Floats]:
             weights, weighted_ranks(age, weights), weighted_ranks(gap, weights)
         )
     return found
-
-
-def _estimate(value: float, draws: Sequence[Floats], confidence: float) -> Estimate:
-    if not np.isfinite(value):
-        return Estimate(None)
-    return Estimate(value, *(percentile_interval(draws, confidence) or (None, None)))

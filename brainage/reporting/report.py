@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from brainage.errors import RunFolderError
 from brainage.reporting import figures, training_figures
+from brainage.reporting.evaluation import group_tables, training_means
 from brainage.reporting.figure_style import COLOURS, FAINT, INK, FileFormat
-from brainage.reporting.groups import GroupRow, age_decades, metrics_by_group
 from brainage.reporting.page import page_environment, verbatim, write_page
 from brainage.reporting.run_report import RunReport
 
@@ -25,14 +25,6 @@ class InlineFigure(NamedTuple):
     title: str
     caption: str
     svg: Markup
-
-
-class GroupTable(NamedTuple):
-    """One table of the same metrics per group."""
-
-    title: str
-    label: str
-    rows: Sequence[GroupRow]
 
 
 def write_report(report: RunReport, path: Path) -> None:
@@ -53,7 +45,7 @@ def render_report(report: RunReport) -> str:
             report=report,
             metrics=report.metrics,
             figures=report_figures(report),
-            group_tables=_group_tables(report),
+            group_tables=group_tables(report.predictions, training_means(report.predictions)),
             small_sample=report.metrics.n < SMALL_SAMPLE,
             style=verbatim("report.css"),
             script=verbatim("report.js"),
@@ -75,9 +67,18 @@ def write_figures(report: RunReport, folder: Path) -> None:
     Raises:
         RunFolderError: if a file cannot be written.
     """
+    write_pictures(draw_figures(report, "png"), folder)
+
+
+def write_pictures(figures: Sequence[DrawnFigure], folder: Path) -> None:
+    """Write PNG figures to ``folder``, named by their titles.
+
+    Raises:
+        RunFolderError: if a file cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for figure in draw_figures(report, "png"):
+        for figure in figures:
             name = figure.title.lower().replace(" ", "_")
             (folder / f"{name}.png").write_bytes(figure.content)
     except OSError as error:
@@ -86,9 +87,14 @@ def write_figures(report: RunReport, folder: Path) -> None:
 
 def report_figures(report: RunReport) -> list[InlineFigure]:
     """The figures that this run has data for, as elements of the page."""
+    return inline_figures(draw_figures(report, "svg"))
+
+
+def inline_figures(figures: Sequence[DrawnFigure]) -> list[InlineFigure]:
+    """SVG figures as elements of one page."""
     return [
         InlineFigure(figure.title, figure.caption, inline_svg(figure.content, f"figure{number}"))
-        for number, figure in enumerate(draw_figures(report, "svg"), start=1)
+        for number, figure in enumerate(figures, start=1)
     ]
 
 
@@ -155,29 +161,3 @@ def inline_svg(svg: bytes, prefix: str) -> Markup:
     text = text.replace(COLOURS[0].lower(), "var(--first)")
     # matplotlib escaped every label when it wrote the file.
     return Markup(text)  # noqa: S704
-
-
-def _group_tables(report: RunReport) -> list[GroupTable]:
-    scans = report.predictions
-    age = [scan.age_years for scan in scans]
-    labels: dict[str, tuple[str, list[str | None]]] = {
-        "By site": ("site", [scan.site for scan in scans]),
-        "By sex": ("sex", [scan.sex for scan in scans]),
-        "By age decade": ("age (years)", list(age_decades(age))),
-    }
-    means = [scan.training_mean_age_years for scan in scans]
-    known_means = [mean for mean in means if mean is not None]
-    return [
-        GroupTable(
-            title,
-            label,
-            metrics_by_group(
-                names,
-                age,
-                [scan.predicted_age for scan in scans],
-                subjects=[scan.subject for scan in scans],
-                training_mean_age_years=known_means if len(known_means) == len(scans) else None,
-            ),
-        )
-        for title, (label, names) in labels.items()
-    ]

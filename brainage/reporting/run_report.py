@@ -33,6 +33,13 @@ class PredictedScan:
     training_mean_age_years: float | None = None
     """Mean age of the scans that this scan's model was trained on."""
 
+    session: str | None = None
+
+    interval_low: float | None = None
+    """Lower end of the prediction's interval, years; None where the model gives none."""
+
+    interval_high: float | None = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class FailedScan:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from brainage.reporting.evaluation import evaluate_predictions
+from brainage.reporting.evaluation_report import EvaluationReport
 from brainage.reporting.metrics import age_metrics
 from brainage.reporting.run_report import (
     Baseline,
@@ -33,6 +35,46 @@ def predicted_scans(n: int = 24, *, kfold: bool = False, **names: Any) -> tuple[
         }
         scans.append(PredictedScan(**(fields | (names if index == 0 else {}))))
     return tuple(scans)
+
+
+def repeated_scans(num_subjects: int = 12) -> tuple[PredictedScan, ...]:
+    """Two scans of each subject, a year apart, whose predicted ages move with a year and noise."""
+    random = np.random.default_rng(1)
+    scans = []
+    for index in range(num_subjects):
+        age, own_gap = float(random.uniform(20, 60)), float(random.normal(0, 5))
+        scans += [
+            PredictedScan(
+                scan=f"sub-r{index}/ses-{session}_T1w.nii.gz",
+                subject=f"sub-r{index}",
+                session=f"ses-{session}",
+                age_years=age + session,
+                predicted_age=age + session + own_gap + float(random.normal(0, 1)),
+                sex="FM"[index % 2],
+                site="north",
+            )
+            for session in (1, 2)
+        ]
+    return tuple(scans)
+
+
+def evaluation_report(
+    predictions: tuple[PredictedScan, ...] | None = None, **fields: Any
+) -> EvaluationReport:
+    """A report of an evaluation with everything filled in; ``fields`` replaces parts of it."""
+    scans = predictions if predictions is not None else predicted_scans(30) + repeated_scans()
+    filled: dict[str, Any] = {
+        "title": "runs/try/model",
+        "source": "scans.csv",
+        "created": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+        "evaluation": evaluate_predictions(scans),
+        "checks": ("No scan comes twice.",),
+        "warnings": ("3 models have been scored on these scans.",),
+        "num_models": 3,
+        "facts": {"model hash": "0123456789abcdef"},
+        "failed_scans": (FailedScan(scan="bad.nii", stage="read", reason="no scan"),),
+    }
+    return EvaluationReport(**(filled | fields))
 
 
 def run_report(predictions: tuple[PredictedScan, ...] | None = None, **fields: Any) -> RunReport:

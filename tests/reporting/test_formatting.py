@@ -1,7 +1,7 @@
 import pytest
 
+from brainage.reporting.estimates import Estimate
 from brainage.reporting.formatting import MINUS, NOTHING, decimals, duration, gibibytes, interval
-from brainage.reporting.metrics import Estimate
 
 
 @pytest.mark.parametrize(
