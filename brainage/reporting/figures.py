@@ -17,6 +17,7 @@ AGE_LABEL = "chronological age (years)"
 GAP_LABEL = "brain age gap (years)"
 # What fits below five inches, in characters of a legend; a symbol with its margins takes nine.
 MAX_NAME = 50
+MAX_TICK = 20
 CHARACTERS_BESIDE_EACH_OTHER = 72
 SYMBOL_CHARACTERS = 9
 
@@ -103,7 +104,7 @@ def gap_by_site(
         for index, (_, values) in enumerate(groups):
             height = index + 1 + random.uniform(-0.18, 0.18, len(values))
             axes.scatter(values, height, s=14, color=colour(index), alpha=0.7, linewidths=0)
-        labels = [f"{name} (n = {len(values)})" for name, values in groups]
+        labels = [f"{_shortened(name, MAX_TICK)} (n = {len(values)})" for name, values in groups]
         axes.set_yticks(range(1, len(groups) + 1), labels)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -133,13 +134,15 @@ def _members(sites: Labels) -> list[tuple[str, npt.NDArray[np.intp]]]:
     return [(name, np.flatnonzero(names == name)) for name in in_order(names.tolist())]
 
 
+def _shortened(name: str, characters: int) -> str:
+    """A name that does not push the data aside."""
+    return name if len(name) <= characters else f"{name[: characters - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def legend_below(axes: Axes) -> None:
     """The legend, out of the way of the data, in as many columns as its longest name leaves."""
     handles, labels = axes.get_legend_handles_labels()
-    shown = [
-        name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
-        for name in labels
-    ]
+    shown = [_shortened(name, MAX_NAME) for name in labels]
     longest = max(map(len, shown), default=0)
     legend = axes.legend(
         handles,
