@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from brainage.config.load import load_config
+from brainage.workflows.baselines import METHODS
 from brainage.workflows.summary import TrainSummary
 from brainage.workflows.train import train
 
@@ -71,7 +72,7 @@ def _row(name: str, seed: int, summary: TrainSummary) -> dict[str, Any]:
         "mae_low": summary.test["mae_low"],
         "mae_high": summary.test["mae_high"],
         "mae_mean_baseline_years": summary.test["mae_mean_baseline_years"],
-        "mae_kernel_ridge_years": summary.baselines["kernel ridge on voxels"],
+        "mae_kernel_ridge_years": summary.baselines[METHODS["kernel_ridge"].label]["mae_years"],
         "block_mae_years": summary.block_mae_years,
         "by_site": summary.by_site,
         "step_seconds": summary.step_seconds,

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brainage.errors import BrainageError, CohortError
-from brainage.reporting.resampling import bootstrap_weights, percentile_interval
+from brainage.workflows.baselines import METHODS
+from pipelines.study import mean_with_interval
 
-NUM_RESAMPLES = 5000
 TABLE = "held_out_predictions.csv"
 
 
@@ -31,7 +31,8 @@ def paired_difference(
         first: a run's folder.
         second: the folder of another run on the same scans and folds, or the same one.
         answers: which prediction of each run: the network's own (``last``), that of all its blocks
-            (``ensemble``) or one of them (``block2``), or its baseline's (``kernel_ridge``).
+            (``ensemble``) or one of them (``block2``), or a baseline's (``kernel_ridge``,
+            ``gaussian_process``, ``tissue_ridge``).
 
     Raises:
         CohortError: if the runs did not hold out the same scans in the same folds, or a run has no
@@ -43,17 +44,12 @@ def paired_difference(
         raise CohortError(f"{first} and {second} did not hold out the same scans in the same folds")
     gaps = [_errors(table, answer) for table, answer in zip(tables, answers, strict=True)]
     difference = gaps[0] - gaps[1]
-    subjects = np.unique([row["subject"] for row in tables[0]], return_inverse=True)[1]
-    draws = [
-        weights @ difference / weights.sum(axis=1)
-        for weights in bootstrap_weights(subjects, NUM_RESAMPLES, seed=0)
-    ]
-    interval = percentile_interval(draws, 0.95)
+    found = mean_with_interval(difference, [row["subject"] for row in tables[0]])
     return {
         "n": len(difference),
-        "difference_years": float(difference.mean()),
-        "low": None if interval is None else interval[0],
-        "high": None if interval is None else interval[1],
+        "difference_years": found["mean"],
+        "low": found["low"],
+        "high": found["high"],
     }
 
 
@@ -64,7 +60,7 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 def _errors(table: list[dict[str, str]], answer: str) -> npt.NDArray[np.float64]:
     """Absolute errors in years, shape (N,)."""
-    names = {"last": "predicted_age", "kernel_ridge": "kernel_ridge_age"}
+    names = {"last": "predicted_age", **{name: f"{name}_age" for name in METHODS}}
     column = names.get(answer, f"{answer}_predicted_age")
     if column not in table[0]:
         raise CohortError(f"{TABLE}: has no column {column}; it has {', '.join(table[0])}")
@@ -76,11 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Paired difference of two runs' errors.")
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
+    known = ", ".join(METHODS)
     for which in ("first", "second"):
         parser.add_argument(
             f"--{which}-answer",
             default="last",
-            help=f"of the {which} run: last, ensemble, block2 or kernel_ridge (default: last)",
+            help=f"of the {which} run: last, ensemble, block2, {known} (default: last)",
         )
     options = parser.parse_args(arguments)
     answers = (options.first_answer, options.second_answer)

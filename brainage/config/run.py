@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from brainage.backbones.config import BackboneConfig, CNN3DConfig
+from brainage.baselines.config import BaselinesConfig
 from brainage.core.config import (
     FORBID_UNKNOWN,
     BlocksConfig,
@@ -73,6 +74,8 @@ class RunConfig:
     """Length and bookkeeping of the run."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How several devices share the run."""
+    baselines: BaselinesConfig = field(default_factory=BaselinesConfig)
+    """What the network is printed beside."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where the run is recorded."""
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from brainage.baselines.kernel_ridge import kernel_ridge_ages
+from brainage.config.run import RunConfig
 from brainage.data.splits import Split
 from brainage.reporting.metrics import AgeMetrics, age_metrics
 from brainage.reporting.run_report import Baseline, PredictedScan
+from brainage.workflows.baselines import METHODS, baseline_ages, prepare_baselines
 from brainage.workflows.cohort import Cohort
 from brainage.workflows.fitting import Fit
 
@@ -22,6 +23,7 @@ class HeldOut:
 
     ``indices`` point into the cohort; ages are in years. ``ages_by_block`` maps a block's number,
     from 1, to its predictions; the last is the network's answer ``predicted_age``.
+    ``baseline_ages`` maps the name of a baseline, one of ``METHODS``, to its predictions.
     ``ensemble_age`` is what all blocks say together, where several predict.
     """
 
@@ -30,7 +32,7 @@ class HeldOut:
     folds: npt.NDArray[np.int64]
     predicted_age: npt.NDArray[np.float64]
     training_mean_years: npt.NDArray[np.float64]
-    kernel_ridge_age: npt.NDArray[np.float64]
+    baseline_ages: dict[str, npt.NDArray[np.float64]]
     ages_by_block: dict[int, npt.NDArray[np.float64]]
     ensemble_age: npt.NDArray[np.float64] | None = None
 
@@ -61,32 +63,37 @@ class HeldOut:
         return answers if self.ensemble_age is None else {**answers, "ensemble": self.ensemble_age}
 
     def by_site(self) -> dict[str, dict[str, float]]:
-        """For each site its number of scans, and the MAE there of network and kernel ridge."""
+        """For each site its number of scans, and the MAE there of network and baselines."""
         sites = np.array([self.cohort.records[i].site or "unknown" for i in self.indices])
-        gaps = np.abs(self.predicted_age - self.age_years)
-        ridge_gaps = np.abs(self.kernel_ridge_age - self.age_years)
+        answers = {"mae_years": self.predicted_age} | {
+            f"mae_{name}_years": ages for name, ages in self.baseline_ages.items()
+        }
+        gaps = {name: np.abs(ages - self.age_years) for name, ages in answers.items()}
         return {
             str(site): {
                 "n": float((sites == site).sum()),
-                "mae_years": float(gaps[sites == site].mean()),
-                "mae_kernel_ridge_years": float(ridge_gaps[sites == site].mean()),
+                **{name: float(gap[sites == site].mean()) for name, gap in gaps.items()},
             }
             for site in np.unique(sites)
         }
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Other methods on the same scans."""
-        ridge = self._metrics_of(self.kernel_ridge_age).mae_years
-        assert ridge.value is not None
-        return (
-            Baseline(
-                name="kernel ridge on voxels",
-                mae_years=ridge.value,
-                low=ridge.low,
-                high=ridge.high,
-                note="same preprocessed volumes, tuned inside the training part",
-            ),
-        )
+        found = []
+        for name, ages in self.baseline_ages.items():
+            mae = self._metrics_of(ages).mae_years
+            assert mae.value is not None
+            method = METHODS[name]
+            found.append(
+                Baseline(
+                    name=method.label,
+                    mae_years=mae.value,
+                    low=mae.low,
+                    high=mae.high,
+                    note=method.note,
+                )
+            )
+        return tuple(found)
 
     def rows(self, *, folds: bool) -> tuple[PredictedScan, ...]:
         """One row per scan for the report."""
@@ -119,7 +126,8 @@ class HeldOut:
         answers = self._answers("block{}")
         writer.writerow(
             ["scan", "subject", "session", "sex", "site", "fold", "age_years", "predicted_age",
-             "brain_age_gap", "training_mean_age_years", "kernel_ridge_age",
+             "brain_age_gap", "training_mean_age_years",
+             *(f"{name}_age" for name in self.baseline_ages),
              *(f"{answer}_predicted_age" for answer in answers)]
         )  # fmt: skip
         for row, index in enumerate(self.indices):
@@ -129,7 +137,7 @@ class HeldOut:
                 self.predicted_age[row],
                 self.predicted_age[row] - self.age_years[row],
                 self.training_mean_years[row],
-                self.kernel_ridge_age[row],
+                *(ages[row] for ages in self.baseline_ages.values()),
                 *(ages[row] for ages in answers.values()),
             ]
             names = [record.scan, record.subject, record.session, record.sex, record.site]
@@ -145,8 +153,15 @@ class HeldOut:
         )
 
 
-def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit]) -> HeldOut:
-    """Collect the test predictions of every fit that has some, with baselines on its split."""
+def gather(
+    config: RunConfig, cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit]
+) -> HeldOut:
+    """Collect the test predictions of every fit that has some, with baselines on its split.
+
+    Raises:
+        CohortError: if a baseline cannot learn from these scans.
+    """
+    baselines = prepare_baselines(config, cohort)
     parts: list[dict[str, npt.NDArray[np.float64]]] = []
     tested = [name for name, split in splits.items() if split.test]
     for fold, name in enumerate(tested):
@@ -160,8 +175,8 @@ def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit])
                 "index": np.array(split.test, dtype=np.float64),
                 "fold": np.full(size, float(fold)),
                 "mean": np.full(size, fit.training_mean_age_years),
-                "ridge": kernel_ridge_of_split(cohort, split),
                 **answers,
+                **baseline_ages(baselines, split),
             }
         )
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
@@ -178,22 +193,7 @@ def gather(cohort: Cohort, splits: Mapping[str, Split], fits: Mapping[str, Fit])
         folds=columns["fold"].astype(np.int64),
         predicted_age=by_block[max(by_block)],
         training_mean_years=columns["mean"],
-        kernel_ridge_age=columns["ridge"],
+        baseline_ages={name: columns[name] for name in METHODS},
         ages_by_block=by_block,
         ensemble_age=columns.get("ensemble"),
     )
-
-
-def kernel_ridge_of_split(cohort: Cohort, split: Split) -> npt.NDArray[np.float64]:
-    """Kernel ridge's ages of the test scans, in years.
-
-    It gets the validation scans too, since it needs none to stop.
-    """
-    known = [*split.train, *split.validation]
-    predicted = kernel_ridge_ages(
-        np.stack(list(cohort.volumes.subset(known))),
-        cohort.ages_years[known],
-        [cohort.records[index].subject for index in known],
-        np.stack(list(cohort.volumes.subset(split.test))),
-    )
-    return np.asarray(predicted, dtype=np.float64)

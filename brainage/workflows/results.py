@@ -160,7 +160,10 @@ def _summary(run: FinishedRun, failed_unseen: int) -> TrainSummary:
         test=run.held_out.metrics().as_dict(),
         block_mae_years=run.held_out.block_mae_years(),
         by_site=run.held_out.by_site(),
-        baselines={entry.name: entry.mae_years for entry in run.held_out.baselines()},
+        baselines={
+            entry.name: {"mae_years": entry.mae_years, "mae_low": entry.low, "mae_high": entry.high}
+            for entry in run.held_out.baselines()
+        },
         failed_scans=len(run.cohort.failed) + failed_unseen,
         seconds={stage: round(value, 2) for stage, value in run.seconds.items()},
         step_seconds=run.kept.result.step_seconds,

@@ -1,6 +1,7 @@
 """What commands return: one JSON object and an exit code."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ class TrainSummary:
     """Result of ``brainage train``; ``metrics.json`` holds the same.
 
     ``failed_scans`` could not be used, of the cohort and of the scans that are only predicted.
-    ``test`` has the held-out metrics (of the test split, or out of fold), ``seconds`` the wall
-    clock of ``preprocess``, ``train`` and ``evaluate``.
+    ``test`` has the held-out metrics (of the test split, or out of fold), ``baselines`` the error
+    of other methods on the same scans, ``seconds`` the wall clock of ``preprocess``, ``train`` and
+    ``evaluate``.
     """
 
     run_dir: Path
@@ -23,7 +25,7 @@ class TrainSummary:
     test: dict[str, float | int | None]
     block_mae_years: dict[str, float]
     by_site: dict[str, dict[str, float]]
-    baselines: dict[str, float]
+    baselines: dict[str, dict[str, float | None]]
     failed_scans: int
     seconds: dict[str, float]
     step_seconds: float | None
@@ -39,12 +41,19 @@ class TrainSummary:
     def describe(self) -> list[str]:
         """What a person wants to know, one line each, ``name: value``."""
         test = self.test
-        others = {"predicting the training mean": test["mae_mean_baseline_years"], **self.baselines}
+        mean = {key: test[f"mae_mean_baseline_{key}"] for key in ("years", "low", "high")}
+        others = {
+            "predicting the training mean": {f"mae_{key}": value for key, value in mean.items()},
+            **self.baselines,
+        }
         return [
             f"run_dir: {self.run_dir}",
             f"held-out error: {_years(test['mae_years'])} "
-            f"({self._interval()}MAE, uncorrected, n = {test['n']})",
-            *(f"{name}: {_years(value)}" for name, value in others.items()),
+            f"({_interval(test, '; ')}MAE, uncorrected, n = {test['n']})",
+            *(
+                f"{name}: {_years(values['mae_years'])}{_in_brackets(_interval(values))}"
+                for name, values in others.items()
+            ),
             *(f"{_answer(name)}: {_years(value)}" for name, value in self.block_mae_years.items()),
             f"scans: {self._parts()}; {self.failed_scans} could not be used",
             f"time: {', '.join(f'{name} {value:.0f} s' for name, value in self.seconds.items())}; "
@@ -52,12 +61,6 @@ class TrainSummary:
             f"model: {self.model_dir}",
             f"report: {self.run_dir / 'report.html'}",
         ]
-
-    def _interval(self) -> str:
-        low, high = self.test["mae_low"], self.test["mae_high"]
-        if low is None or high is None:  # too few subjects to resample
-            return ""
-        return f"95 % interval {low:.2f} to {high:.2f}; "
 
     def _parts(self) -> str:
         if "train" in self.split_sizes:
@@ -107,6 +110,17 @@ class PredictSummary:
 def _answer(name: str) -> str:
     """A block answers alone; their ensemble does not."""
     return "all blocks together" if name == "ensemble" else f"{name} alone"
+
+
+def _interval(values: Mapping[str, float | int | None], behind: str = "") -> str:
+    low, high = values["mae_low"], values["mae_high"]
+    if low is None or high is None:  # too few subjects to resample
+        return ""
+    return f"95 % interval {low:.2f} to {high:.2f}{behind}"
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def _years(value: float | None) -> str:

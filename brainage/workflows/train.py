@@ -146,7 +146,7 @@ def _run(
         with clock.measure("train"):
             fits = _fit_all(config, cohort, usable, folder, record, crew=crew)
         with clock.measure("evaluate"):
-            held_out = gather(cohort, usable, fits)
+            held_out = gather(config, cohort, usable, fits)
         run = FinishedRun(config, cohort, usable, fits, held_out, folder, record, clock.seconds)
         summary = write_results(run)
         status = "finished"

@@ -1,23 +1,14 @@
 import numpy as np
-import pytest
 from sklearn.model_selection import GroupKFold
 
 from brainage.baselines import kernel_ridge
-from brainage.baselines.kernel_ridge import kernel_ridge_ages
+from brainage.baselines.voxels import voxel_products
+from tests.baselines.planted import SHAPE
 
-SHAPE = (8, 10, 8)
 
-
-@pytest.fixture(scope="module")
-def scans():
-    """Volumes in which one pattern grows with age, under noise; two scans of each subject."""
-    rng = np.random.default_rng(0)
-    ages = np.repeat(rng.uniform(20, 80, 30), 2)
-    pattern = rng.normal(size=SHAPE)
-    noise = rng.normal(size=(len(ages), *SHAPE))
-    volumes = (ages[:, None, None, None] - 50) / 20 * pattern + noise
-    subjects = [f"s{index // 2}" for index in range(len(ages))]
-    return volumes.astype(np.float32), ages, subjects
+def kernel_ridge_ages(training_volumes, ages, subjects, test_volumes):
+    products = voxel_products(training_volumes, test_volumes)
+    return kernel_ridge.kernel_ridge_ages(products, ages, subjects)
 
 
 def predict(scans, num_train=40, test=slice(40, None)):
@@ -84,17 +75,3 @@ def test_as_few_subjects_as_there_are_make_the_inner_folds(scans):
     volumes, ages, _ = scans
     predicted = kernel_ridge_ages(volumes[:4], ages[:4], ["a", "a", "b", "b"], volumes[40:42])
     assert np.isfinite(predicted).all()
-
-
-def test_fine_volumes_are_averaged_to_coarser_ones():
-    rng = np.random.default_rng(3)
-    ages = rng.uniform(20, 80, 12)
-    subjects = [str(index) for index in range(12)]
-    coarse = rng.normal(size=(12, 4, 4, 50)) + ages[:, None, None, None] / 20
-    fine = coarse.repeat(2, axis=3)
-    # a slice that fills no block of two is left out
-    odd = np.concatenate([fine, np.full((12, 4, 4, 1), 1e6)], axis=3)
-    expected = kernel_ridge_ages(coarse[:9], ages[:9], subjects[:9], coarse[9:])
-    for volumes in (fine, odd):
-        predicted = kernel_ridge_ages(volumes[:9], ages[:9], subjects[:9], volumes[9:])
-        np.testing.assert_allclose(predicted, expected, rtol=1e-6)

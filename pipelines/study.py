@@ -1,0 +1,69 @@
+"""What studies of many fits share: rows kept as they come, and means with their intervals."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brainage.reporting.resampling import bootstrap_weights, percentile_interval
+
+NUM_RESAMPLES = 5000
+
+Floats = npt.NDArray[np.float64]
+
+
+class KeptRows:
+    """Rows of a study in a file of JSON lines, found again by a key.
+
+    An interrupted study goes on where it stopped; a last line that was cut off is made again.
+
+    Args:
+        path: need not exist.
+        key: columns that tell rows apart.
+    """
+
+    def __init__(self, path: Path, key: tuple[str, ...]) -> None:
+        self.path = path
+        self._key = key
+        self._known: dict[str, dict[str, Any]] = {}
+        if not path.exists():
+            return
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            path.write_text(whole, encoding="utf-8")
+        for row in map(json.loads, whole.splitlines()):
+            self._known[self._name(row)] = row
+
+    def find_or_make(
+        self, key: Mapping[str, Any], make: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The row of this key, from the file or made and kept there."""
+        name = self._name(key)
+        if name not in self._known:
+            row = {**key, **make()}
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+            self._known[name] = json.loads(json.dumps(row))
+        return self._known[name]
+
+    def _name(self, row: Mapping[str, Any]) -> str:
+        return json.dumps([row[column] for column in self._key])
+
+
+def mean_with_interval(values: Floats, subjects: npt.ArrayLike) -> dict[str, float | None]:
+    """``mean`` of values (N,) and its 95 % bootstrap interval over subjects, ``low`` to ``high``.
+
+    Values of one subject are drawn together. No interval where too few resamples define it.
+    """
+    groups = np.unique(np.asarray(subjects), return_inverse=True)[1]
+    draws = [
+        weights @ values / weights.sum(axis=1)
+        for weights in bootstrap_weights(groups, NUM_RESAMPLES, seed=0)
+    ]
+    interval = percentile_interval(draws, 0.95)
+    low, high = (None, None) if interval is None else interval
+    return {"mean": float(values.mean()), "low": low, "high": high}
