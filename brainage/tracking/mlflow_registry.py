@@ -66,7 +66,7 @@ def register_run_model(
         found = [
             version
             for version in client.search_model_versions(f"name = '{name}'")
-            if version.model_id == model.model_id
+            if version.run_id == run_id and version.tags.get(HASH_TAG) == model_hash
         ]
         version = found[0] if found else _create_version(client, uri, name, model, run)
         before = client.get_registered_model(name).aliases.get(alias) if alias else None

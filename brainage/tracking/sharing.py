@@ -2,7 +2,8 @@
 
 A tracking server and a model registry are read by more people than a run's folder is. Paths of a
 laboratory's files often hold names, so a setting goes out as its last part only, and in files that
-are sent the same paths are replaced. Tables with a row for each scan stay, unless asked for.
+are sent the same paths are replaced. Tables with a row for each scan stay, also those within a
+page, unless they are asked for.
 """
 
 import json
@@ -18,6 +19,9 @@ from brainage.core.types import Scalar
 
 PER_SCAN_TABLES = ("*predictions*.csv", "held_out*.csv")
 TEXT_SUFFIXES = frozenset({".csv", ".html", ".json", ".md", ".svg", ".txt", ".yaml", ".yml"})
+# The pages of ``brainage.reporting`` put these around tables with a row for each scan.
+_SINGLE_SCANS = re.compile(r"<!-- single scans -->.*?<!-- end of single scans -->", re.DOTALL)
+_INSTEAD = '<p class="note">Rows of single scans stay in the run\'s folder.</p>'
 _SHORTEST_NAME = 4
 
 
@@ -30,7 +34,6 @@ class Sharing:
 
     def __init__(self, *, predictions: bool) -> None:
         self._predictions = predictions
-        self._failed_scans = 0
         self._replacements: dict[str, str] = {}
 
     def parameters(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -44,16 +47,10 @@ class Sharing:
         }
 
     def event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Learn where the run's folder was, and the name of a scan that failed: files hold them."""
+        """Learn where the run's folder was, which files in it may hold."""
         if kind == "run":
             for name in ("folder", "resolved_folder"):
                 self._replace(str(fields[name]), last_part(str(fields[name])))
-        if kind == "scan_failed":
-            self._failed_scans += 1
-            name = f"scan {self._failed_scans}"
-            scan = str(fields.get("scan", ""))
-            self._replace(scan, name)
-            self._replace(Path(scan).name, name)
 
     def is_kept_here(self, path: Path) -> bool:
         """Whether a file is not sent at all."""
@@ -73,7 +70,9 @@ class Sharing:
         target.write_text(self.text(text), encoding="utf-8")
 
     def text(self, text: str) -> str:
-        """The text without the strings that stay here, however HTML, JSON or YAML writes them."""
+        """The text without what stays here, however HTML, JSON or YAML writes it."""
+        if not self._predictions:
+            text = _SINGLE_SCANS.sub(_INSTEAD, text)
         for private in sorted(self._replacements, key=len, reverse=True):
             public = self._replacements[private]
             for written in _ways_to_write(private):

@@ -50,15 +50,16 @@ def test_a_file_that_is_sent_does_not_hold_the_path_however_it_is_written(sharin
     assert "cohort.csv" in sent
 
 
-def test_a_scan_that_failed_is_counted_instead_of_named(sharing, tmp_path):
-    for name in ("Anna_Muster", "Bert_Muster"):
-        sharing.event("scan_failed", {"scan": f"/scans/{name}.nii.gz", "reason": "torn"})
-    (tmp_path / "report.html").write_text(
-        "<td>/scans/Bert_Muster.nii.gz</td><td>Anna_Muster.nii.gz: torn</td>"
-    )
+PAGE = "<h1>MAE</h1><!-- single scans --><td>\nAnna</td><!-- end of single scans --><h2>Cost</h2>"
+
+
+def test_a_page_is_sent_without_its_rows_of_single_scans(sharing, tmp_path):
+    (tmp_path / "report.html").write_text(2 * PAGE)
     sharing.copy(tmp_path / "report.html", tmp_path / "out" / "report.html")
     sent = (tmp_path / "out" / "report.html").read_text()
-    assert sent == "<td>scan 2</td><td>scan 1: torn</td>"
+    assert "Anna" not in sent
+    assert sent.count("stay in the run's folder") == sent.count("<h1>") == sent.count("<h2>") == 2
+    assert Sharing(predictions=True).text(PAGE) == PAGE
 
 
 def test_the_run_s_own_folder_is_named_by_its_last_part(sharing):
