@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brainage.reporting.resampling import bootstrap_weights, percentile_interval
-
-NUM_RESAMPLES = 5000
+from brainage.reporting import comparison_statistics
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,13 +55,8 @@ class KeptRows:
 def mean_with_interval(values: Floats, subjects: npt.ArrayLike) -> dict[str, float | None]:
     """``mean`` of values (N,) and its 95 % bootstrap interval over subjects, ``low`` to ``high``.
 
-    Values of one subject are drawn together. No interval where too few resamples define it.
+    Values of one subject are drawn together. No interval with fewer than three subjects.
     """
-    groups = np.unique(np.asarray(subjects), return_inverse=True)[1]
-    draws = [
-        weights @ values / weights.sum(axis=1)
-        for weights in bootstrap_weights(groups, NUM_RESAMPLES, seed=0)
-    ]
-    interval = percentile_interval(draws, 0.95)
-    low, high = (None, None) if interval is None else interval
-    return {"mean": float(values.mean()), "low": low, "high": high}
+    names = [str(subject) for subject in np.asarray(subjects)]
+    found = comparison_statistics.mean_with_interval(values, names)
+    return {"mean": found.value, "low": found.low, "high": found.high}

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brainage.data.volumes import ArrayVolumes
 from brainage.errors import ConfigError
 from brainage.scans.manifest import ScanRecord
 from brainage.workflows.cohort import Cohort
@@ -44,7 +45,7 @@ def study(tmp_path_factory):
         for i, age in enumerate(ages)
     )
     keys = tuple(str(i) for i in range(14))
-    cohort = Cohort(records, volumes, ages, keys, (), 0, (1, *volumes.shape[1:]))
+    cohort = Cohort(records, ArrayVolumes(volumes), ages, keys, (), 0, (1, *volumes.shape[1:]))
     return Study(str(path), cohort, load_config(path))
 
 
