@@ -23,6 +23,7 @@ from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.grid import template_mask
 from brainage.preprocess.pipeline import PreprocessedScan
+from brainage.preprocess.state import Image
 from brainage.preprocess.template import TEMPLATE_SPACING_MM
 
 Floats = npt.NDArray[np.float64]
@@ -43,6 +44,8 @@ FEATURES = (
 VOXELS_ALONG_AXIS = 64
 """Of finer volumes every second, third, ... voxel is looked at."""
 ITERATIONS = 15
+# The mixture is fitted to every third voxel and asked about all: a third of the time.
+FITTED_EVERY = 3
 # An affine alignment leaves tissue borders some millimetres off, and atrophy moves them.
 PRIOR_BLUR_MM = 4.0
 LEAST_PRIOR = 0.02
@@ -56,7 +59,7 @@ CENTRAL_HALF_WIDTH_MM = 30.0
 class _Places:
     """What the template says of a grid: priors (3, X, Y, Z) of fluid, grey and white matter."""
 
-    priors_TXYZ: Floats
+    priors_TXYZ: Image
     central_XYZ: npt.NDArray[np.bool_]
 
 
@@ -85,31 +88,36 @@ def tissue_volumes(scan: PreprocessedScan) -> Floats:
     mask_XYZ = scan.mask_XYZ[coarse]
     affine = scan.affine @ np.diag([step, step, step, 1.0])
     places = _places(tuple(affine.ravel()), mask_XYZ.shape)
-    shares_NT = _tissue_shares(
-        scan.volume_XYZ[coarse][mask_XYZ].astype(np.float64),
-        places.priors_TXYZ[:, mask_XYZ].T,
-    )
+    shares_TN = _tissue_shares(scan.volume_XYZ[coarse][mask_XYZ], places.priors_TXYZ[:, mask_XYZ])
     enlarged = abs(float(np.linalg.det(scan.scan_to_template[:3, :3])))
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000 / enlarged
-    fluid, grey, white = shares_NT.sum(axis=0)
-    central = shares_NT[places.central_XYZ[mask_XYZ], 0].sum()
-    brain = len(shares_NT)
+    fluid, grey, white = shares_TN.sum(axis=1, dtype=np.float64)
+    central = shares_TN[0, places.central_XYZ[mask_XYZ]].sum(dtype=np.float64)
+    brain = shares_TN.shape[1]
     parts = np.array([grey, white, fluid, central], dtype=np.float64)
     return np.concatenate([[brain * voxel_ml], parts * voxel_ml, parts / brain])
 
 
-def _tissue_shares(values_N: Floats, priors_NT: Floats) -> Floats:
-    """How much of each voxel is fluid, grey and white matter (N, 3), rows summing to 1."""
-    shares_NT = priors_NT
+def _tissue_shares(values_N: Image, priors_TN: Image) -> Image:
+    """How much of each voxel is fluid, grey and white matter (3, N), columns summing to 1."""
+    some_N, some_priors_TN = values_N[::FITTED_EVERY], priors_TN[:, ::FITTED_EVERY]
+    shares_TN = some_priors_TN
     for _ in range(ITERATIONS):
-        weight_T = shares_NT.sum(axis=0)
-        mean_T = values_N @ shares_NT / weight_T
-        gap_NT = values_N[:, None] - mean_T
-        variance_T = np.maximum((shares_NT * gap_NT**2).sum(axis=0) / weight_T, LEAST_SD**2)
-        log_NT = np.log(priors_NT) - gap_NT**2 / (2 * variance_T) - np.log(variance_T) / 2
-        shares_NT = np.exp(log_NT - log_NT.max(axis=1, keepdims=True))
-        shares_NT /= shares_NT.sum(axis=1, keepdims=True)
-    return shares_NT
+        weight_T = shares_TN.sum(axis=1)
+        mean_T1 = (shares_TN @ some_N / weight_T)[:, None]
+        variance_T = np.einsum("tn,tn->t", shares_TN, (some_N - mean_T1) ** 2) / weight_T
+        variance_T1 = np.maximum(variance_T, LEAST_SD**2)[:, None]
+        shares_TN = _shares_given(some_N, some_priors_TN, mean_T1, variance_T1)
+    return _shares_given(values_N, priors_TN, mean_T1, variance_T1)
+
+
+def _shares_given(values_N: Image, priors_TN: Image, mean_T1: Image, variance_T1: Image) -> Image:
+    """Posterior of the three tissues under their means and variances (3, 1)."""
+    log_TN = np.log(priors_TN) - np.log(variance_T1) / 2
+    log_TN -= (values_N - mean_T1) ** 2 / (2 * variance_T1)
+    shares_TN: Image = np.exp(log_TN - log_TN.max(axis=0))
+    shares_TN /= shares_TN.sum(axis=0)
+    return shares_TN
 
 
 @cache
@@ -141,4 +149,4 @@ def _places(affine_values: tuple[float, ...], shape_XYZ: tuple[int, int, int]) -
     depth_mm = ndimage.distance_transform_edt(inside_XYZ, sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
     right_mm = affine[0, 0] * np.arange(shape_XYZ[0]) + affine[0, 3]
     near_XYZ = np.abs(right_mm)[:, None, None] < CENTRAL_HALF_WIDTH_MM
-    return _Places(priors_TXYZ, (depth_mm > CENTRAL_DEPTH_MM) & near_XYZ)
+    return _Places(priors_TXYZ.astype(np.float32), (depth_mm > CENTRAL_DEPTH_MM) & near_XYZ)

@@ -6,6 +6,7 @@ import pytest
 
 from brainage.baselines.config import BaselinesConfig
 from brainage.data.splits import Split
+from brainage.data.volumes import ArrayVolumes
 from brainage.errors import CohortError
 from brainage.scans.manifest import ScanRecord
 from brainage.workflows import baselines
@@ -29,7 +30,8 @@ def data():
         for i, (age, site) in enumerate(zip(ages, sites, strict=True))
     )
     keys = tuple(str(index) for index in range(60))
-    cohort = Cohort(records, volumes.astype(np.float32), ages, keys, (), 0, (1, 6, 6, 6))
+    held = ArrayVolumes(volumes.astype(np.float32))
+    cohort = Cohort(records, held, ages, keys, (), 0, (1, 6, 6, 6))
     return BaselineData(cohort, tissue)
 
 
