@@ -8,7 +8,7 @@ from typing import Any
 from brainage.config.yaml_text import read_yaml as read_config_yaml
 from brainage.errors import BundleError, ConfigError
 
-FORMAT = 1
+FORMAT = 2
 AGE_UNIT = "years"
 
 WEIGHTS = "weights.safetensors"

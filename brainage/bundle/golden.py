@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from brainage.bundle.files import GOLDEN_EXPECTED, GOLDEN_SCAN, read_json
-from brainage.bundle.model import ModelBundle
+from brainage.bundle.model import AgePrediction, ModelBundle
 from brainage.errors import BundleError
 from brainage.preprocess.pipeline import Preprocessor
 from brainage.preprocess.template import load_template
@@ -53,19 +53,19 @@ def write_golden_scan(folder: Path) -> None:
     nib.save(image, path)
 
 
-def predict_golden(bundle: ModelBundle) -> dict[int, float]:
-    """Age of the golden scan by every block, through the bundle's whole chain."""
+def predict_golden(bundle: ModelBundle) -> AgePrediction:
+    """Age of the golden scan, through the bundle's preprocessing and all of its networks."""
     scan = read_scan(bundle.folder / GOLDEN_SCAN)
     volume = Preprocessor(bundle.config.preprocess)(scan).volume_XYZ
-    return bundle.predict(volume).by_block
+    return bundle.predict(volume)
 
 
 def write_expected(bundle: ModelBundle) -> None:
     """Store what the golden scan's prediction is now."""
-    by_block = predict_golden(bundle)
+    predicted = predict_golden(bundle)
     content = {
-        "predicted_age_years": by_block[max(by_block)],
-        "predicted_age_years_by_block": {str(k): v for k, v in by_block.items()},
+        "predicted_age_years": predicted.age_years,
+        "predicted_age_years_by_block": {str(k): v for k, v in predicted.by_block.items()},
         "preprocessing_hash": bundle.preprocessing_hash,
         "model_hash": bundle.model_hash,
     }
@@ -80,9 +80,9 @@ def replay_golden(bundle: ModelBundle) -> GoldenResult:
         BundleError: if the expected age is damaged.
         ScanError: if this installation cannot preprocess the golden scan.
     """
-    by_block = predict_golden(bundle)
+    predicted = predict_golden(bundle)
     path = bundle.folder / GOLDEN_EXPECTED
     expected = read_json(path).get("predicted_age_years")
     if not isinstance(expected, int | float):
         raise BundleError(f"{path}: damaged: expected an age, got {expected!r}")
-    return GoldenResult(float(expected), by_block[max(by_block)])
+    return GoldenResult(float(expected), predicted.age_years)

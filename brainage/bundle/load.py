@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from brainage.bundle.files import (
     AGE_UNIT,
     CALIBRATION,
@@ -20,13 +17,11 @@ from brainage.bundle.files import (
     read_json,
     read_yaml,
 )
+from brainage.bundle.members import load_members
 from brainage.bundle.model import ModelBundle
-from brainage.bundle.network import build_network
 from brainage.config.load import config_from_mapping
 from brainage.config.run import RunConfig
 from brainage.config.validation import to_plain
-from brainage.core.blocks import BlockChain
-from brainage.core.tasks import Task, task_from_mapping
 from brainage.errors import BundleError, ConfigError
 from brainage.preprocess.pipeline import preprocessing_hash
 from brainage.preprocess.template import TEMPLATE_NAME, load_template
@@ -49,19 +44,15 @@ def load_bundle(folder: Path) -> ModelBundle:
     except ConfigError as error:
         raise BundleError(f"{folder / MODEL}: run.{error}") from error
     hash_ = _check_preprocessing(folder, config)
-    task = _task(folder, model)
     input_shape = _input_shape(folder, model, config)
-    chain, _ = build_network(config, task, input_shape, seed=0)
-    _load_weights(folder, chain)
-    chain.eval()
+    members = load_members(folder, model, config, input_shape)
     calibration = _calibration(folder)
     hash_of_model = model_hash(folder)
     _check_unaltered(folder, hash_of_model)
     return ModelBundle(
         folder=folder,
         config=config,
-        task=task,
-        chain=chain,
+        members=members,
         input_shape=input_shape,
         calibration=calibration,
         model_hash=hash_of_model,
@@ -84,12 +75,12 @@ def _check_unaltered(folder: Path, found: str) -> None:
 
 def _check_model(folder: Path, model: dict[str, Any]) -> None:
     path = folder / MODEL
-    keys = ("format", "age_unit", "input_shape", "task", "run", "weights_sha256")
+    keys = ("format", "age_unit", "input_shape", "members", "run", "weights_sha256")
     missing = [key for key in keys if key not in model]
+    if "format" in model and model["format"] != FORMAT:
+        raise BundleError(f"{path}: expected bundle format {FORMAT}, got {model['format']}")
     if missing:
         raise BundleError(f"{path}: damaged: {', '.join(missing)} missing")
-    if model["format"] != FORMAT:
-        raise BundleError(f"{path}: expected bundle format {FORMAT}, got {model['format']}")
     if model["age_unit"] != AGE_UNIT:
         raise BundleError(f"{path}: expected ages in {AGE_UNIT}, got {model['age_unit']}")
     found = file_sha256(folder / WEIGHTS)
@@ -98,13 +89,6 @@ def _check_model(folder: Path, model: dict[str, Any]) -> None:
             f"{folder / WEIGHTS}: not the weights this model was saved with "
             f"(SHA-256 {found[:12]}..., expected {str(model['weights_sha256'])[:12]}...)"
         )
-
-
-def _task(folder: Path, model: dict[str, Any]) -> Task:
-    try:
-        return task_from_mapping(model["task"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{folder / MODEL}: damaged: task: {error}") from error
 
 
 def _input_shape(folder: Path, model: dict[str, Any], config: RunConfig) -> tuple[int, ...]:
@@ -153,24 +137,3 @@ def preprocessing_contract(config: RunConfig) -> dict[str, Any]:
         "preprocessing_hash": preprocessing_hash(config.preprocess),
         "steps": to_plain(config.preprocess),
     }
-
-
-def _load_weights(folder: Path, chain: BlockChain) -> None:
-    path = folder / WEIGHTS
-    try:
-        weights = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{path}: damaged: {error}") from error
-    expected = {name: tuple(value.shape) for name, value in chain.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if expected != found:
-        differing = sorted(
-            name for name in expected.keys() | found.keys()
-            if expected.get(name) != found.get(name)
-        )  # fmt: skip
-        raise BundleError(
-            f"{path}: does not fit the network of {MODEL}: {differing[0]} has shape "
-            f"{found.get(differing[0])}, expected {expected.get(differing[0])} "
-            f"({len(differing)} differences)"
-        )
-    chain.load_state_dict(weights)

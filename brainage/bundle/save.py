@@ -4,12 +4,13 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from brainage import __version__
 from brainage.bundle.files import (
@@ -25,12 +26,11 @@ from brainage.bundle.files import (
 )
 from brainage.bundle.golden import write_expected, write_golden_scan
 from brainage.bundle.load import load_bundle, preprocessing_contract
-from brainage.bundle.model import ModelBundle
+from brainage.bundle.model import Member, ModelBundle
 from brainage.config.run import RunConfig
 from brainage.config.validation import to_plain
 from brainage.config.yaml_text import to_yaml
-from brainage.core.blocks import BlockChain
-from brainage.core.tasks import Task, task_to_mapping
+from brainage.core.tasks import task_to_mapping
 from brainage.errors import RunFolderError
 
 RECORDED_PACKAGES = ("torch", "monai", "antspyx", "deepbet", "simpleitk", "nilearn", "numpy")
@@ -40,8 +40,7 @@ def save_bundle(
     folder: Path,
     *,
     config: RunConfig,
-    task: Task,
-    chain: BlockChain,
+    members: Sequence[Member],
     input_shape: tuple[int, ...],
     calibration: Mapping[str, Any],
     card: str,
@@ -51,8 +50,7 @@ def save_bundle(
     Args:
         folder: replaced when it exists.
         config: the resolved configuration.
-        task: how outputs become ages.
-        chain: the trained network.
+        members: the trained networks; their names differ.
         input_shape: shape of one input without the batch axis.
         calibration: training ages and held-out results; plain JSON values.
         card: text of ``MODEL_CARD.md``.
@@ -64,15 +62,21 @@ def save_bundle(
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        weights = {k: v.detach().cpu().contiguous() for k, v in chain.state_dict().items()}
-        save_file(weights, part / WEIGHTS)
+        save_file(_weights(members), part / WEIGHTS)
         model = {
             "format": FORMAT,
             "age_unit": AGE_UNIT,
             "input_shape": list(input_shape),
             "weights_sha256": file_sha256(part / WEIGHTS),
             "versions": recorded_versions(),
-            "task": task_to_mapping(task),
+            "members": [
+                {
+                    "name": member.name,
+                    "overrides": list(member.overrides),
+                    "task": task_to_mapping(member.task),
+                }
+                for member in members
+            ],
             "run": to_plain(config),
         }
         contract = preprocessing_contract(config)
@@ -91,6 +95,16 @@ def save_bundle(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return replace(load_bundle(folder), folder=folder)
+
+
+def _weights(members: Sequence[Member]) -> dict[str, Tensor]:
+    """Weights of all networks, each under its name."""
+    assert len({member.name for member in members}) == len(members) > 0, members
+    return {
+        f"{member.name}/{name}": value.detach().cpu().contiguous().clone()
+        for member in members
+        for name, value in member.chain.state_dict().items()
+    }
 
 
 def recorded_versions() -> dict[str, str]:

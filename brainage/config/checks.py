@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from brainage.config.run import RunConfig
 from brainage.core.compatibility import conflicts
+from brainage.core.rules import RULES
 from brainage.errors import ConfigError
 
 Check = Callable[[RunConfig], Iterator[str]]
@@ -43,10 +44,41 @@ def method_fits_together(config: RunConfig) -> Iterator[str]:
     yield from conflicts(config.task, config.objective, config.heads, config.engine)
 
 
+def folds_are_there_to_keep(config: RunConfig) -> Iterator[str]:
+    """Networks of folds are kept only where there are folds."""
+    if config.inference.kept == "folds" and not config.split.has_folds:
+        yield (
+            "inference.kept: expected 'refit' without split.folds or split.leave_one_site_out, "
+            "got 'folds'"
+        )
+
+
+def search_has_inner_folds(config: RunConfig) -> Iterator[str]:
+    """Candidates are chosen by inner folds, and inner folds choose among candidates."""
+    inner, candidates = config.split.inner_folds, config.search.candidates
+    if candidates and inner is None:
+        yield "split.inner_folds: expected a number of folds to choose search.candidates by"
+    if inner is not None and not candidates:
+        yield "search.candidates: expected at least two with split.inner_folds, got none"
+
+
+def stopping_sees_the_whole_network(config: RunConfig) -> Iterator[str]:
+    """Block after block, the network's answer means nothing before the last phase."""
+    if config.trainer.early_stopping is not None and RULES[config.objective.name].sequential:
+        yield (
+            "trainer.early_stopping: expected null for objective "
+            f"'{config.objective.name}', which trains one block after the other: no validation "
+            "error of the network exists before the last one"
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     blocks_fit_backbone,
     task_fits_data,
     method_fits_together,
+    folds_are_there_to_keep,
+    search_has_inner_folds,
+    stopping_sees_the_whole_network,
 )
 
 

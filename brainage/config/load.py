@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from brainage.config.candidates import candidate_configs
 from brainage.config.checks import cross_checks
 from brainage.config.files import apply_overrides, find_config, read_config
 from brainage.config.run import RunConfig
@@ -37,6 +38,7 @@ def config_from_mapping(content: Mapping[str, Any]) -> RunConfig:
     """
     config = validate(RunConfig, content)
     cross_checks(config)
+    candidate_configs(config)
     return config
 
 

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from brainage.backbones.config import BackboneConfig, CNN3DConfig
 from brainage.baselines.config import BaselinesConfig
+from brainage.config.inference import InferenceConfig
+from brainage.config.search import SearchConfig
 from brainage.core.config import (
     FORBID_UNKNOWN,
     BlocksConfig,
@@ -48,6 +50,8 @@ class RunConfig:
     """Which scans and ages."""
     split: SplitConfig = field(default_factory=SplitConfig)
     """Who trains, validates and tests."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """What nested cross-validation chooses among."""
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     """From a raw scan to the network's input."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -72,6 +76,8 @@ class RunConfig:
     """How a step is carried out on the device."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     """Length and bookkeeping of the run."""
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    """Which networks are kept, and how they are asked."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """How several devices share the run."""
     baselines: BaselinesConfig = field(default_factory=BaselinesConfig)

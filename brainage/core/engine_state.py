@@ -4,10 +4,10 @@
 count from 0 over the whole network, so that what one device has saved, several can load.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from brainage.core.engine import SingleDeviceEngine
@@ -16,17 +16,24 @@ from brainage.core.engine import SingleDeviceEngine
 def engine_tensors(engine: SingleDeviceEngine) -> dict[str, Tensor]:
     """Weights, buffers, optimizer state and averages of the engine's blocks, by name."""
     tensors: dict[str, Tensor] = {}
-    for index, block in enumerate(engine.chain):
+    for name, module in _answering_modules(engine):
+        tensors |= {f"{name}{key}": value for key, value in module.state_dict().items()}
+    for index, optimizer in enumerate(engine.optimizers):
         name = _prefix(engine, index)
-        tensors |= {f"{name}model/{key}": value for key, value in block.state_dict().items()}
-        for number, state in engine.optimizers[index].state_dict()["state"].items():
+        for number, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 if isinstance(value, Tensor):
                     tensors[f"{name}optimizer/{number}/{key}"] = value
-        if engine.averages:
-            averages = engine.averages[index].state_dict()
-            tensors |= {f"{name}average/{key}": value for key, value in averages.items()}
     return tensors
+
+
+def answer_tensors(engine: SingleDeviceEngine) -> dict[str, Tensor]:
+    """Copies on the CPU of what decides an answer: weights, buffers and averages, by name."""
+    return {
+        f"{name}{key}": value.detach().cpu().clone()
+        for name, module in _answering_modules(engine)
+        for key, value in module.state_dict().items()
+    }
 
 
 def wants_tensor(engine: SingleDeviceEngine) -> Callable[[str], bool]:
@@ -41,12 +48,27 @@ def load_engine_tensors(engine: SingleDeviceEngine, tensors: Mapping[str, Tensor
     Raises:
         RuntimeError: if tensors are missing or do not fit.
     """
+    load_answer_tensors(engine, tensors)
+    for index, optimizer in enumerate(engine.optimizers):
+        _load_optimizer(optimizer, _behind(f"{_prefix(engine, index)}optimizer/", tensors))
+
+
+def load_answer_tensors(engine: SingleDeviceEngine, tensors: Mapping[str, Tensor]) -> None:
+    """Give the blocks the weights, buffers and averages that ``answer_tensors`` copied.
+
+    Raises:
+        RuntimeError: if tensors are missing or do not fit.
+    """
+    for name, module in _answering_modules(engine):
+        module.load_state_dict(_behind(name, tensors))
+
+
+def _answering_modules(engine: SingleDeviceEngine) -> Iterator[tuple[str, nn.Module]]:
+    """The blocks, and their averages where they are kept, each with the names' beginning."""
     for index, block in enumerate(engine.chain):
-        name = _prefix(engine, index)
-        block.load_state_dict(_behind(f"{name}model/", tensors))
-        _load_optimizer(engine.optimizers[index], _behind(f"{name}optimizer/", tensors))
-        if engine.averages:
-            engine.averages[index].load_state_dict(_behind(f"{name}average/", tensors))
+        yield f"{_prefix(engine, index)}model/", block
+    for index, average in enumerate(engine.averages):
+        yield f"{_prefix(engine, index)}average/", average
 
 
 def _load_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -1,46 +1,21 @@
 """The training loop: epochs, validation, checkpoints and the record. Knows no data format."""
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from brainage.core.checkpoint import CheckpointStore
+from brainage.core.early_stopping import PREFIX as BEST
+from brainage.core.early_stopping import EarlyStopping
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.engine_state import engine_tensors, load_engine_tensors, wants_tensor
+from brainage.core.evaluation import evaluate, validation_metrics
 from brainage.core.loss_reports import BlockParts, joined_losses, mean_losses
-from brainage.core.metrics import score
 from brainage.core.optim import learning_rate_at
-from brainage.core.tasks import predict_together
 from brainage.core.timing import peak_memory_bytes, summarise_steps, synchronize
 from brainage.core.training_config import OptimizerConfig, ScheduleConfig, TrainerConfig
 from brainage.core.types import BatchSource, Recorder
 from brainage.errors import TrainingError
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Predictions of every block that has an output head.
-
-    ``predictions_N`` maps the block's index from 0 to predictions (N,) in the task's unit;
-    ``losses`` maps it to the mean prediction loss. ``targets_N`` has shape (N,). ``ensemble_N`` is
-    what all of them say together, if there are several.
-    """
-
-    predictions_N: dict[int, Tensor]
-    losses: dict[int, float]
-    targets_N: Tensor
-    ensemble_N: Tensor | None = None
-
-    @property
-    def final(self) -> Tensor:
-        """Predictions (N,) of the output block."""
-        return self.predictions_N[max(self.predictions_N)]
 
 
 @dataclass
@@ -48,7 +23,8 @@ class TrainingResult:
     """What training took and how it went.
 
     ``history`` has one entry for each epoch with the metrics recorded for it. Times are in seconds;
-    steps exclude warm-up, waiting for data, validation and checkpoints.
+    steps exclude warm-up, waiting for data, validation and checkpoints. ``best_epoch`` is the one,
+    from 1, whose weights early stopping kept; None without it.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -56,57 +32,7 @@ class TrainingResult:
     step_seconds: float | None = None
     step_seconds_iqr: float | None = None
     peak_memory_bytes: int = 0
-
-
-def evaluate(engine: SingleDeviceEngine, source: BatchSource) -> Evaluation:
-    """Predict every sample of ``source`` with every block; on several devices, all call it.
-
-    Args:
-        engine: its chain is put in evaluation mode.
-        source: delivered in order, without augmentation.
-    """
-    task = engine.objective.task
-    engine.settle()
-    engine.expect(source.batch_sizes, training=False)
-    rows = partial(engine.rows, training=False)
-    targets: list[Tensor] = []
-    own: list[dict[int, Tensor]] = []
-    for batch in source.batches(0, rows=rows):
-        targets.append(batch.targets)
-        outputs = engine.predict(batch.inputs, len(batch.targets))
-        own.append(
-            {
-                engine.first_block + index: each.cpu()
-                for index, each in enumerate(outputs)
-                if each is not None
-            }
-        )
-    engine.settle()
-    predictions: dict[int, list[Tensor]] = defaultdict(list)
-    losses: dict[int, list[Tensor]] = defaultdict(list)
-    together: list[Tensor] = []
-    for answers, ages in zip(_joined(engine.ranks.gather(own)), targets, strict=True):
-        for block, answer in answers.items():
-            predictions[block].append(task.predict(answer))
-            losses[block].append(task.prediction_loss(answer, ages))
-        if len(answers) > 1:
-            together.append(predict_together(task, list(answers.values())))
-    return Evaluation(
-        {block: torch.cat(values) for block, values in predictions.items()},
-        {block: float(torch.cat(values).mean()) for block, values in losses.items()},
-        torch.cat(targets),
-        torch.cat(together) if together else None,
-    )
-
-
-def _joined(of_ranks: Sequence[Sequence[dict[int, Tensor]]]) -> Iterator[dict[int, Tensor]]:
-    """For every batch the outputs (B, C) of each block, from what each rank has of them."""
-    for pieces in zip(*of_ranks, strict=True):
-        blocks = sorted({block for piece in pieces for block in piece})
-        yield {
-            block: torch.cat([piece[block] for piece in pieces if block in piece])
-            for block in blocks
-        }
+    best_epoch: int | None = None
 
 
 class Trainer:
@@ -121,6 +47,11 @@ class Trainer:
         schedule: the learning rate's course.
         recorder: receives metrics and events.
         checkpoints: where state is kept; None keeps none.
+        stop_after: epochs after which training ends, on the schedule of ``config.epochs``; all of
+            them by default.
+
+    Raises:
+        ValueError: if training is to stop early without anything to validate on, or in phases.
     """
 
     def __init__(
@@ -134,7 +65,10 @@ class Trainer:
         schedule: ScheduleConfig,
         recorder: Recorder,
         checkpoints: CheckpointStore | None = None,
+        stop_after: int | None = None,
     ) -> None:
+        if config.early_stopping is not None and validation is None:
+            raise ValueError("early stopping needs samples to validate on")
         self.engine = engine
         self.train = train
         self.validation = validation
@@ -143,6 +77,10 @@ class Trainer:
         self.schedule = schedule
         self.recorder = recorder
         self.checkpoints = checkpoints
+        self.stop_after = stop_after
+        self.stopping = (
+            None if config.early_stopping is None else EarlyStopping(config.early_stopping, engine)
+        )
         self.next_epoch = 0
         self.steps_done = 0
         self.result = TrainingResult()
@@ -156,7 +94,10 @@ class Trainer:
         return self.config.epochs * self.engine.objective.num_phases
 
     def fit(self) -> TrainingResult:
-        """Train from the latest checkpoint, or from the start, to the last epoch.
+        """Train from the latest checkpoint, or from the start, to the end.
+
+        The end is the last epoch. With early stopping it may come before, and the engine then has
+        the weights of the best epoch.
 
         Raises:
             TrainingError: if a loss is not finite.
@@ -164,21 +105,11 @@ class Trainer:
             RankError: if another process of a distributed run is gone.
         """
         self._resume()
-        for epoch in range(self.next_epoch, self.num_epochs):
-            started = time.perf_counter()
-            metrics = self._train_epoch(epoch)
-            self.engine.end_epoch()
-            last = epoch == self.num_epochs - 1
-            if self.validation is not None and (
-                last or (epoch + 1) % self.config.validate_every == 0
-            ):
-                metrics |= self._validate(self.validation)
-            self.next_epoch, self.steps_done, self._begun_losses = epoch + 1, 0, {}
-            self.result.seconds += time.perf_counter() - started
-            self.result.history.append({"train/epoch": float(epoch + 1), **metrics})
-            self.recorder.metrics(metrics, step=epoch + 1)
-            if last or (epoch + 1) % self.config.checkpoint_every == 0:
-                self._save()
+        while not self._is_over:
+            self._run_epoch(self.next_epoch)
+        if self.stopping is not None:
+            self.stopping.restore()
+            self.result.best_epoch = self.stopping.best_epoch
         times = summarise_steps(self._step_times)
         if times is not None:
             self.result.step_seconds = times.median
@@ -186,6 +117,33 @@ class Trainer:
         peaks = self.engine.ranks.gather(peak_memory_bytes(self.engine.device))
         self.result.peak_memory_bytes = max(peaks)
         return self.result
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether no epoch is left to train."""
+        stopped = self.stopping is not None and self.stopping.is_over
+        return stopped or self.next_epoch >= (self.stop_after or self.num_epochs)
+
+    def _run_epoch(self, epoch: int) -> None:
+        """Train, validate and keep one epoch."""
+        started = time.perf_counter()
+        metrics = self._train_epoch(epoch)
+        self.engine.end_epoch()
+        self.next_epoch, self.steps_done, self._begun_losses = epoch + 1, 0, {}
+        done = self.next_epoch
+        if self.validation is not None and (
+            self._is_over or done % self.config.validate_every == 0
+        ):
+            metrics |= validation_metrics(
+                evaluate(self.engine, self.validation), self.engine.objective
+            )
+            if self.stopping is not None:
+                self.stopping.observe(done, metrics)
+        self.result.seconds += time.perf_counter() - started
+        self.result.history.append({"train/epoch": float(done), **metrics})
+        self.recorder.metrics(metrics, step=done)
+        if self._is_over or done % self.config.checkpoint_every == 0:
+            self._save()
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the training set. The step clock stops while waiting for data."""
@@ -241,24 +199,6 @@ class Trainer:
             for name, value in losses.items()
         }
 
-    def _validate(self, source: BatchSource) -> dict[str, float]:
-        evaluation = evaluate(self.engine, source)
-        objective = self.engine.objective
-        classes = objective.task.is_classification
-        metrics: dict[str, float] = {}
-        for block, predictions in evaluation.predictions_N.items():
-            values = {
-                "loss": evaluation.losses[block],
-                **score(predictions, evaluation.targets_N, classification=classes),
-            }
-            metrics |= {f"val/block{block + 1}/{name}": value for name, value in values.items()}
-            if block == objective.num_blocks - 1:
-                metrics |= {f"val/{name}": value for name, value in values.items()}
-        if evaluation.ensemble_N is not None:
-            values = score(evaluation.ensemble_N, evaluation.targets_N, classification=classes)
-            metrics |= {f"val/ensemble/{name}": value for name, value in values.items()}
-        return metrics
-
     def _is_saved_after(self, steps: int, num_steps: int) -> bool:
         """Whether so many steps of an epoch are a reason for a checkpoint within it."""
         every = self.config.checkpoint_every_steps
@@ -286,17 +226,22 @@ class Trainer:
             "history": self.result.history,
             "seconds": self.result.seconds,
             "step_times": self._step_times,
+            "early_stopping": None if self.stopping is None else self.stopping.facts(),
         }
         self.engine.settle()
         step = self.next_epoch * len(self.train.batch_sizes) + self.steps_done
-        tensors = engine_tensors(self.engine) if self.engine.replica == 0 else {}
+        tensors = {}
+        if self.engine.replica == 0:
+            best = {} if self.stopping is None else self.stopping.tensors()
+            tensors = engine_tensors(self.engine) | best
         self.checkpoints.save(step, tensors, facts, self.engine.ranks)
         self.recorder.event("checkpoint", epoch=self.next_epoch, step=step)
 
     def _resume(self) -> None:
         if self.checkpoints is None:
             return
-        kept = self.checkpoints.load(wants_tensor(self.engine))
+        wanted = wants_tensor(self.engine)
+        kept = self.checkpoints.load(lambda name: wanted(name.removeprefix(BEST)))
         if kept is None:
             return
         tensors, facts = kept
@@ -307,6 +252,8 @@ class Trainer:
         self.result.seconds = facts["seconds"]
         self._step_times = facts["step_times"]
         load_engine_tensors(self.engine, tensors)
+        if self.stopping is not None:
+            self.stopping.load(tensors, facts["early_stopping"])
         self.recorder.event("resumed", epoch=self.next_epoch, steps=self.steps_done)
 
 

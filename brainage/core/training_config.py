@@ -82,6 +82,27 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlyStoppingConfig:
+    """Stop when validation no longer gets better, and keep the weights of the best epoch.
+
+    Watched is the validation error of the network's answer: MAE of ages, wrong classes. The
+    schedule of the learning rate stays that of ``trainer.epochs``: with ``cosine`` a run that stops
+    early has not come to its small learning rates.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    patience: int = 10
+    """Epochs without a better one after which training ends."""
+    min_delta: float = 0.0
+    """How much smaller an error has to be to count as better, in years or as a share."""
+
+    def __post_init__(self) -> None:
+        require(self.patience >= 1, "patience", "at least 1", self.patience)
+        require(self.min_delta >= 0, "min_delta", "zero or more", self.min_delta)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
     """Length and bookkeeping of a training run."""
 
@@ -99,6 +120,8 @@ class TrainerConfig:
     """Steps between two checkpoints within an epoch; null writes none there."""
     device: str = "auto"
     """``auto`` (an accelerator when there is one), ``cpu``, ``cuda`` or ``cuda:1``."""
+    early_stopping: EarlyStoppingConfig | None = None
+    """Stop by the validation part; null trains all epochs and keeps the last weights."""
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "validate_every", "checkpoint_every"):

@@ -18,17 +18,33 @@ from brainage.core.complexity import (
     adaptive_leader_fraction,
     data_complexity,
 )
+from brainage.core.engine import SingleDeviceEngine
 from brainage.core.engines import build_engine, collect_answering_chain
 from brainage.core.random import derive_seed
 from brainage.core.ranks import Alone, Ranks, device_of_rank, first_of_all, is_launched
 from brainage.core.tasks import Task, fit_task
 from brainage.core.timing import choose_device
-from brainage.core.trainer import Evaluation, Trainer, TrainingResult, evaluate
+from brainage.core.trainer import Trainer, TrainingResult
+from brainage.core.training_config import TrainerConfig
 from brainage.core.types import Recorder
 from brainage.data.scan_dataset import ScanBatches
 from brainage.data.splits import Split
 from brainage.errors import CohortError, ConfigError
+from brainage.workflows.asking import ask
 from brainage.workflows.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the inner folds of a nested cross-validation have chosen.
+
+    ``mae_years`` maps each candidate to its error over the scans that the inner folds left out.
+    ``stop_after`` is the median of the chosen candidate's best epochs, if it stops early.
+    """
+
+    candidate: str
+    mae_years: Mapping[str, float]
+    stop_after: int | None
 
 
 @dataclass(frozen=True)
@@ -36,8 +52,10 @@ class Fit:
     """A trained network and what it says of the scans it did not see.
 
     ``test_ages_by_block`` maps a block's number, from 1, to predictions (N,) in years for the
-    split's test scans; empty when the split has none. ``test_ensemble_ages`` is what all of them
-    say together, where there are several.
+    split's test scans, over all views; empty when the split has none. ``test_ensemble_ages`` is
+    what all of them say together, where there are several. ``config`` is what it was trained with,
+    ``choice`` how that was chosen, where it was; ``stop_after`` the epochs it was given, where
+    those are not all.
     """
 
     chain: BlockChain
@@ -45,7 +63,15 @@ class Fit:
     result: TrainingResult
     test_ages_by_block: Mapping[int, npt.NDArray[np.float64]]
     training_mean_age_years: float
-    test_ensemble_ages: npt.NDArray[np.float64] | None = None
+    test_ensemble_ages: npt.NDArray[np.float64] | None
+    config: RunConfig
+    stop_after: int | None = None
+    choice: Choice | None = None
+
+    @property
+    def test_answer_years(self) -> npt.NDArray[np.float64]:
+        """The network's own answer (N,): that of its last block."""
+        return self.test_ages_by_block[max(self.test_ages_by_block)]
 
 
 def fit_split(
@@ -58,6 +84,7 @@ def fit_split(
     fingerprint: str,
     recorder: Recorder,
     ranks: Ranks | None = None,
+    stop_after: int | None = None,
 ) -> Fit:
     """Train on a split's training scans, watch its validation scans, predict its test scans once.
 
@@ -70,9 +97,10 @@ def fit_split(
         fingerprint: of configuration and cohort; other checkpoints are refused.
         recorder: receives metrics of every epoch.
         ranks: the processes that train together, which all call this; one process by default.
+        stop_after: epochs to train, on the schedule of all of them, instead of stopping early.
 
     Raises:
-        CohortError: if the training ages do not differ.
+        CohortError: if the training ages do not differ, or nothing is left to stop early by.
         ConfigError: if the network does not fit the volumes.
         RankError: if another rank is gone.
     """
@@ -80,10 +108,40 @@ def fit_split(
     seed = derive_seed(config.seed, name)
     training_ages = cohort.ages_years[list(split.train)]
     task = _fit_task(config, training_ages, name)
+    asked = config
+    trainer_config = _trainer_config(config, split, name, stop_after)
     settle = partial(_with_leader_fraction, config, cohort, split, name, recorder)
     config = first_of_all(ranks, settle)
+    engine = _engine(config, task, cohort, seed, ranks)
+    trainer = Trainer(
+        engine,
+        _batches(config, cohort, split.train, seed, training=True),
+        _batches(config, cohort, split.validation, seed) if split.validation else None,
+        config=trainer_config,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        recorder=recorder,
+        checkpoints=CheckpointStore(checkpoints, f"{fingerprint}/{name}"),
+        stop_after=stop_after,
+    )
+    result = trainer.fit()
+    by_block, ensemble = (
+        ask(engine, _batches(config, cohort, split.test, seed), config.inference)
+        if split.test
+        else ({}, None)
+    )
+    whole = build_network(config, task, cohort.input_shape, seed)[0]
+    chain = collect_answering_chain(engine, whole)
+    mean = float(training_ages.mean())
+    return Fit(chain, task, result, by_block, mean, ensemble, asked, stop_after)
+
+
+def _engine(
+    config: RunConfig, task: Task, cohort: Cohort, seed: int, ranks: Ranks
+) -> SingleDeviceEngine:
+    """This rank's engine, with fresh weights."""
     chain, objective = build_network(config, task, cohort.input_shape, seed)
-    engine = build_engine(
+    return build_engine(
         chain,
         objective,
         config.optimizer,
@@ -93,21 +151,22 @@ def fit_split(
         parallel=config.parallel,
         ranks=ranks,
     )
-    trainer = Trainer(
-        engine,
-        _batches(config, cohort, split.train, seed, training=True),
-        _batches(config, cohort, split.validation, seed) if split.validation else None,
-        config=config.trainer,
-        optimizer=config.optimizer,
-        schedule=config.schedule,
-        recorder=recorder,
-        checkpoints=CheckpointStore(checkpoints, f"{fingerprint}/{name}"),
-    )
-    result = trainer.fit()
-    tested = evaluate(engine, _batches(config, cohort, split.test, seed)) if split.test else None
-    whole = build_network(config, task, cohort.input_shape, seed)[0]
-    chain = collect_answering_chain(engine, whole)
-    return _fit(chain, task, result, tested, float(training_ages.mean()))
+
+
+def _trainer_config(
+    config: RunConfig, split: Split, name: str, stop_after: int | None
+) -> TrainerConfig:
+    """Early stopping needs scans to validate on, unless the number of epochs is known already."""
+    if config.trainer.early_stopping is None:
+        return config.trainer
+    if stop_after is not None:
+        return replace(config.trainer, early_stopping=None)
+    if not split.validation:
+        raise CohortError(
+            f"{name}: trainer.early_stopping needs scans to validate on, and the part has none; "
+            "set it to null, or raise split.validation_fraction"
+        )
+    return config.trainer
 
 
 def _fit_task(config: RunConfig, training_ages: npt.NDArray[np.float32], name: str) -> Task:
@@ -115,24 +174,6 @@ def _fit_task(config: RunConfig, training_ages: npt.NDArray[np.float32], name: s
         return fit_task(config.task, torch.from_numpy(training_ages))
     except ValueError as error:
         raise CohortError(f"{name}: {error}") from error
-
-
-def _fit(
-    chain: BlockChain,
-    task: Task,
-    result: TrainingResult,
-    tested: Evaluation | None,
-    training_mean_age_years: float,
-) -> Fit:
-    predicted: dict[int, npt.NDArray[np.float64]] = {}
-    ensemble: npt.NDArray[np.float64] | None = None
-    if tested is not None:
-        predicted = {
-            block + 1: ages.double().numpy() for block, ages in tested.predictions_N.items()
-        }
-        if tested.ensemble_N is not None:
-            ensemble = tested.ensemble_N.double().numpy()
-    return Fit(chain, task, result, predicted, training_mean_age_years, ensemble)
 
 
 def _with_leader_fraction(

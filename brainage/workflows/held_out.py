@@ -22,7 +22,8 @@ class HeldOut:
     """One row per held-out scan, in the cohort's order.
 
     ``indices`` point into the cohort; ages are in years. ``ages_by_block`` maps a block's number,
-    from 1, to its predictions; the last is the network's answer ``predicted_age``.
+    from 1, to its predictions, of the blocks that every fold's network has; ``predicted_age`` is
+    the networks' answer, that of their last block.
     ``baseline_ages`` maps the name of a baseline, one of ``METHODS``, to its predictions.
     ``ensemble_age`` is what all blocks say together, where several predict.
     """
@@ -175,11 +176,14 @@ def gather(
                 "index": np.array(split.test, dtype=np.float64),
                 "fold": np.full(size, float(fold)),
                 "mean": np.full(size, fit.training_mean_age_years),
+                "answer": fit.test_answer_years,
                 **answers,
                 **baseline_ages(baselines, split),
             }
         )
-    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    # Folds that chose other networks may have other blocks: told are those that all have.
+    shared = [key for key in parts[0] if all(key in part for part in parts)]
+    columns = {key: np.concatenate([part[key] for part in parts]) for key in shared}
     order = np.argsort(columns["index"], kind="stable")
     columns = {key: values[order] for key, values in columns.items()}
     by_block = {
@@ -191,7 +195,7 @@ def gather(
         cohort=cohort,
         indices=columns["index"].astype(np.int64),
         folds=columns["fold"].astype(np.int64),
-        predicted_age=by_block[max(by_block)],
+        predicted_age=columns["answer"],
         training_mean_years=columns["mean"],
         baseline_ages={name: columns[name] for name in METHODS},
         ages_by_block=by_block,

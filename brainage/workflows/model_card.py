@@ -1,6 +1,6 @@
 """The text that travels with a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from brainage import __version__
@@ -11,17 +11,34 @@ RULES = {
     "bp_deep_supervision": "back-propagation with a loss on every block",
     "lfnn": "LFNN: leader-follower losses in every block beside the global loss",
     "lfnn_l": "LFNN-l: leader-follower losses, no gradient across block boundaries",
+    "greedy": "greedy training, one block after the other",
+    "dgl": "decoupled greedy learning",
+    "predsim": "prediction and similarity-matching losses in every block",
+    "feedback_alignment": "feedback alignment",
+    "direct_feedback_alignment": "direct feedback alignment",
+}
+TESTED = {
+    "kfold": "out of fold over all scans",
+    "leave_one_site_out": "each site by a network that saw no scan of it",
+    "holdout": "on scans of subjects that were not trained on",
 }
 
 
-def model_card(config: RunConfig, calibration: Mapping[str, Any]) -> str:
-    """Markdown: what the model is, what it was trained on, how good it is, what it is not for."""
+def model_card(config: RunConfig, calibration: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Markdown: what the model is, what it was trained on, how good it is, what it is not for.
+
+    Args:
+        config: of the network, or of the run that trained several.
+        calibration: as in ``calibration.json``.
+        notes: sentences on how the error came about, and what it says of this model.
+    """
     held_out = calibration["held_out"]
     low, high = calibration["training_age_range_years"]
-    how = {
-        "kfold": "out of fold over all scans; the kept model was then trained on all of them",
-        "holdout": "on scans of subjects that were not trained on",
-    }[calibration["evaluation"]]
+    how = TESTED[calibration["evaluation"]]
+    networks, views = calibration["networks"], config.inference.test_time_augmentation
+    answer = "one network" if networks == 1 else f"the mean of {networks} networks"
+    answer += f", over {views} views of the scan" if views > 1 else ""
+    told = "".join(f"{note}\n\n" for note in notes)
     return f"""# Model card: {config.name}
 
 Predicts brain age in years from one T1-weighted scan. Written by brainage {__version__}.
@@ -30,6 +47,7 @@ Predicts brain age in years from one T1-weighted scan. Written by brainage {__ve
 |---|---|
 | training rule | {RULES[config.objective.name]} |
 | network | {config.backbone.name}, {config.blocks.num_blocks} blocks |
+| answer | {answer} |
 | training scans | {calibration["training_scans"]} of {", ".join(calibration["training_sites"])} |
 | training ages | {low:.1f} to {high:.1f} years, mean {calibration["training_mean_age_years"]:.1f} |
 | grid | {config.preprocess.grid.spacing_mm} mm, MNI152 |
@@ -37,6 +55,7 @@ Predicts brain age in years from one T1-weighted scan. Written by brainage {__ve
 {_number(held_out["mae_low"])} to {_number(held_out["mae_high"])}, n = {held_out["n"]}), {how} |
 | predicting the mean age | {_number(held_out["mae_mean_baseline_years"])} years |
 
+{told}\
 Errors are uncorrected for age bias. Predictions for ages outside the training range, for other
 scanners and for patients are extrapolation. Brain age is a research measure; it is not a diagnosis
 and this model is not for clinical use.

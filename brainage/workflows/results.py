@@ -1,81 +1,35 @@
 """What a finished training run leaves behind: model, metrics, report, predictions, MLflow run."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from brainage.bundle.model import ModelBundle
-from brainage.bundle.save import recorded_versions, save_bundle
+from brainage.bundle.save import recorded_versions
 from brainage.config.load import dump_config
 from brainage.config.run import RunConfig
-from brainage.core.rules import RULES
 from brainage.core.timing import describe_device
-from brainage.data.splits import Split
 from brainage.reporting.history import metric_history
 from brainage.reporting.report import write_figures, write_report
 from brainage.reporting.run_report import Cost, FailedScan, RunReport
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.jsonl import read_events
-from brainage.tracking.recorders import RunRecord
-from brainage.workflows.cohort import Cohort
-from brainage.workflows.evaluate_leakage import training_identities
-from brainage.workflows.fitting import Fit, device_of
-from brainage.workflows.held_out import HeldOut
-from brainage.workflows.model_card import model_card
+from brainage.workflows.finished_run import FinishedRun
+from brainage.workflows.fitting import device_of
 from brainage.workflows.predict import predict_records
-from brainage.workflows.run_facts import config_for_model
-from brainage.workflows.run_folder import RunFolder, write_text
+from brainage.workflows.run_folder import write_text
+from brainage.workflows.run_model import write_model
+from brainage.workflows.run_notes import how_it_was_tested, what_was_trained
+from brainage.workflows.scored_once import (
+    networks_digest,
+    refuse_second_scoring,
+    remember_scoring,
+    scans_digest,
+)
 from brainage.workflows.summary import TrainSummary
 
 MODEL_LOADER = "brainage.workflows.predict:load_predictor"
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """Everything a run knows when training is over.
-
-    ``splits`` and ``fits`` have the same names: ``holdout``, or ``fold1`` ... and ``final``. The
-    last one is the model that is kept.
-    """
-
-    config: RunConfig
-    cohort: Cohort
-    splits: Mapping[str, Split]
-    fits: Mapping[str, Fit]
-    held_out: HeldOut
-    folder: RunFolder
-    record: RunRecord
-    seconds: Mapping[str, float]
-
-    @property
-    def kept(self) -> Fit:
-        """The fit whose network becomes the model."""
-        return self.fits[self.kept_name]
-
-    @property
-    def kept_name(self) -> str:
-        """Its name."""
-        return list(self.fits)[-1]
-
-    @property
-    def has_folds(self) -> bool:
-        """Whether the held-out scans come from several folds."""
-        return len(self.fits) > 1
-
-    @property
-    def split_sizes(self) -> dict[str, int]:
-        """Scans in each part."""
-        if self.has_folds:
-            return {name: len(split.test) for name, split in self.splits.items() if split.test}
-        (split,) = self.splits.values()
-        return {
-            "train": len(split.train),
-            "validation": len(split.validation),
-            "test": len(split.test),
-        }
 
 
 def write_results(run: FinishedRun) -> TrainSummary:
@@ -84,11 +38,19 @@ def write_results(run: FinishedRun) -> TrainSummary:
     Raises:
         RunFolderError: if something cannot be written.
     """
-    bundle = _write_bundle(run)
+    tested = [part for part in run.planned if part.split.test]
+    scans = scans_digest(run.cohort.keys[index] for part in tested for index in part.split.test)
+    networks = networks_digest({part.name: run.fits[part.name].chain for part in tested})
+    refuse_second_scoring(run.folder, scans, networks)
+    notes = how_it_was_tested(run.config, run.cohort.records, run.fits)
+    bundle = write_model(run, notes)
+    remember_scoring(run.folder, scans, networks, bundle.model_hash)
     write_text(run.folder.held_out, run.held_out.csv())
+    if len(run.repeats.each) > 1:
+        write_text(run.folder.held_out_by_repeat, run.repeats.csv())
     summary = _summary(run, failed_unseen=_predict_unseen(run, bundle))
     write_text(run.folder.metrics, json.dumps(summary.to_json(), indent=2) + "\n")
-    report = _report(run)
+    report = _report(run, notes)
     write_report(report, run.folder.report)
     write_figures(report, run.folder.figures)
     _publish(run, bundle)
@@ -115,40 +77,6 @@ def read_unseen(config: RunConfig) -> Manifest:
     return read_manifest(Path(config.data.unseen), root, require_ages=False)
 
 
-def _write_bundle(run: FinishedRun) -> ModelBundle:
-    calibration = _calibration(run)
-    return save_bundle(
-        run.folder.model,
-        config=config_for_model(run.config),
-        task=run.kept.task,
-        chain=run.kept.chain,
-        input_shape=run.cohort.input_shape,
-        calibration=calibration,
-        card=model_card(run.config, calibration),
-    )
-
-
-def _calibration(run: FinishedRun) -> dict[str, Any]:
-    """Training ages of the kept model and the held-out results, as plain JSON values."""
-    training = list(run.splits[run.kept_name].train)
-    ages = run.cohort.ages_years[training].astype(float)
-    records = [run.cohort.records[index] for index in training]
-    known = [*training, *run.splits[run.kept_name].validation]
-    return {
-        "age_unit": "years",
-        "training_age_range_years": [float(ages.min()), float(ages.max())],
-        "training_mean_age_years": float(ages.mean()),
-        "training_scans": len(training),
-        "training_sites": sorted({record.site or "unknown" for record in records}),
-        "evaluation": "kfold" if run.has_folds else "holdout",
-        "held_out": run.held_out.metrics().as_dict(),
-        **training_identities(
-            [run.cohort.records[index] for index in known],
-            [run.cohort.keys[index] for index in known],
-        ),
-    }
-
-
 def _summary(run: FinishedRun, failed_unseen: int) -> TrainSummary:
     counts = run.kept.chain.parameter_counts()
     return TrainSummary(
@@ -169,24 +97,36 @@ def _summary(run: FinishedRun, failed_unseen: int) -> TrainSummary:
         step_seconds=run.kept.result.step_seconds,
         peak_memory_bytes=run.kept.result.peak_memory_bytes,
         parameters=counts,
+        kept={
+            "networks": len(run.kept_parts),
+            "views": run.config.inference.test_time_augmentation,
+        },
+        repeats=run.repeats.summary() if len(run.repeats.each) > 1 else None,
+        search={
+            name: {"chosen": fit.choice.candidate, "mae_years": dict(fit.choice.mae_years)}
+            for name, fit in run.fits.items()
+            if fit.choice is not None
+        },
+        epochs=run.epochs,
         mlflow_run_id=run.record.mlflow_run_id,
     )
 
 
-def _report(run: FinishedRun) -> RunReport:
+def _report(run: FinishedRun, notes: Sequence[str]) -> RunReport:
     result = run.kept.result
-    events = read_events(run.folder.events_of(run.kept_name if run.has_folds else None))
+    part = run.kept_parts[0].name if len(run.planned) > 1 else None
+    events = read_events(run.folder.events_of(part))
     step = result.step_seconds
-    ages = run.cohort.ages_years[list(run.splits[run.kept_name].train)]
+    ages = run.cohort.ages_years[run.training]
     return RunReport(
         run_name=run.folder.path.name,
         created=datetime.now(UTC),
-        evaluation="kfold" if run.has_folds else "holdout",
+        evaluation="kfold" if run.config.split.has_folds else "holdout",
         objective=run.config.objective.name,
         backbone=run.config.backbone.name,
         num_blocks=run.config.blocks.num_blocks,
         metrics=run.held_out.metrics(),
-        predictions=run.held_out.rows(folds=run.has_folds),
+        predictions=run.held_out.rows(folds=run.config.split.has_folds),
         split_sizes=run.split_sizes,
         training_age_range_years=(float(ages.min()), float(ages.max())),
         block_mae_years=run.held_out.block_mae_years(),
@@ -207,34 +147,11 @@ def _report(run: FinishedRun) -> RunReport:
             versions=recorded_versions(),
         ),
         config_yaml=dump_config(run.config),
-        notes=_notes(run),
+        notes=(
+            *what_was_trained(run.kept.config, run.kept.chain.parameter_counts()),
+            *notes,
+        ),
     )
-
-
-def _notes(run: FinishedRun) -> tuple[str, ...]:
-    """What a reader has to know beside the numbers."""
-    counts = run.kept.chain.parameter_counts()
-    added = {
-        "the workers": counts["workers"],
-        "the hidden blocks' own heads": counts["hidden_outputs"],
-        "their auxiliary networks": counts["auxiliary"],
-    }
-    extra = [f"{what} {count:,}" for what, count in added.items() if count]
-    notes = [
-        f"The network's stages have {counts['body']:,} parameters and its output head "
-        f"{counts['output']:,}. The training rule adds "
-        + (f"for {', for '.join(extra)}." if extra else "none.")
-    ]
-    if RULES[run.config.objective.name].scope == "block":
-        notes.append(
-            "No gradient crosses a block boundary; inside a block back-propagation is used."
-        )
-    if run.has_folds:
-        notes.append(
-            "Every scan was predicted by the fold that left its subject out. The model that is "
-            "kept was trained on all scans afterwards; its own error is not measured directly."
-        )
-    return tuple(notes)
 
 
 def _publish(run: FinishedRun, bundle: ModelBundle) -> None:
@@ -248,15 +165,18 @@ def _publish(run: FinishedRun, bundle: ModelBundle) -> None:
         "test/pearson_r": metrics.pearson_r.value,
         "test/r2": metrics.r2.value,
         "test/mae_mean_baseline_years": metrics.mae_mean_baseline_years.value,
-        "speed/step_seconds": run.kept.result.step_seconds,
-        "memory/peak_bytes": float(run.kept.result.peak_memory_bytes),
     }
+    if run.config.split.has_folds:  # else its epochs have told them, and a curve would end twice
+        values["speed/step_seconds"] = run.kept.result.step_seconds
+        values["memory/peak_bytes"] = float(run.kept.result.peak_memory_bytes)
     for block, ages in run.held_out.block_mae_years().items():
         values[f"test/{block.replace(' ', '')}/mae_years"] = ages
     known = {name: value for name, value in values.items() if value is not None}
-    recorder.metrics(known, step=step)
+    recorder.metrics(known, step=0)  # results have no epoch: MLflow draws them as bars, run by run
     for path in (run.folder.report, run.folder.metrics, run.folder.config, run.folder.held_out):
         recorder.artifact(path)
+    if run.folder.held_out_by_repeat.exists():
+        recorder.artifact(run.folder.held_out_by_repeat)
     recorder.artifact(run.folder.figures)
     if run.folder.predictions.exists():
         recorder.artifact(run.folder.predictions)

@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "held_out_predictions.csv"
 
     @property
+    def held_out_by_repeat(self) -> Path:
+        """The same for every repeat by itself, where the folds were drawn several times."""
+        return self.path / "held_out_by_repeat.csv"
+
+    @property
     def predictions(self) -> Path:
         """Predictions of the scans in ``data.unseen``."""
         return self.path / "predictions.csv"
@@ -64,7 +69,7 @@ class RunFolder:
         """Checkpoints of one part of the run: ``holdout``, ``fold1``, ..., ``final``."""
         return self.path / "checkpoints" / part
 
-    def remember(self, **facts: str | None) -> None:
+    def remember(self, **facts: Any) -> None:
         """Keep facts that a resumed run needs."""
         known = self.recall() | facts
         write_text(self.path / "run.json", json.dumps(known, indent=2) + "\n")

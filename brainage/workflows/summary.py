@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ class TrainSummary:
     ``failed_scans`` could not be used, of the cohort and of the scans that are only predicted.
     ``test`` has the held-out metrics (of the test split, or out of fold), ``baselines`` the error
     of other methods on the same scans, ``seconds`` the wall clock of ``preprocess``, ``train`` and
-    ``evaluate``.
+    ``evaluate``. ``kept`` counts the networks of the model and the views they are asked about.
+    ``repeats`` has the error of every repeat by itself, ``search`` what each part chose and by
+    which errors of its inner folds, ``epochs`` the epoch whose weights a part has, where those are
+    not the last of all.
     """
 
     run_dir: Path
@@ -32,6 +35,10 @@ class TrainSummary:
     peak_memory_bytes: int
     parameters: dict[str, int]
     mlflow_run_id: str | None
+    kept: dict[str, int]
+    repeats: dict[str, Any] | None = None
+    search: dict[str, dict[str, Any]] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -54,6 +61,8 @@ class TrainSummary:
                 f"{name}: {_years(values['mae_years'])}{_in_brackets(_interval(values))}"
                 for name, values in others.items()
             ),
+            *self._repeats(),
+            *self._chosen(),
             *(f"{_answer(name)}: {_years(value)}" for name, value in self.block_mae_years.items()),
             f"scans: {self._parts()}; {self.failed_scans} could not be used",
             f"time: {', '.join(f'{name} {value:.0f} s' for name, value in self.seconds.items())}; "
@@ -61,6 +70,17 @@ class TrainSummary:
             f"model: {self.model_dir}",
             f"report: {self.run_dir / 'report.html'}",
         ]
+
+    def _repeats(self) -> list[str]:
+        if self.repeats is None:
+            return []
+        number, mean = len(self.repeats["mae_years"]), self.repeats["mae_years_mean"]
+        spread = self.repeats["mae_years_sd"]
+        return [f"one of {number} repeats alone: {mean:.2f} years, sd {spread:.2f}"]
+
+    def _chosen(self) -> list[str]:
+        chosen = [f"{name} {each['chosen']}" for name, each in self.search.items()]
+        return [f"chosen by inner folds: {', '.join(chosen)}"] if chosen else []
 
     def _parts(self) -> str:
         if "train" in self.split_sizes:

@@ -1,15 +1,13 @@
 """``brainage train``: from scans to a model bundle, a report and an MLflow run."""
 
 import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from brainage.bundle.network import build_network, settle_cuts
+from brainage.config.candidates import candidate_configs
 from brainage.config.load import config_hash, dump_config, flatten, load_config
 from brainage.config.run import RunConfig
 from brainage.core.allocator import keep_freed_memory
@@ -17,28 +15,28 @@ from brainage.core.ranks import Alone
 from brainage.core.tasks import fit_task
 from brainage.core.types import Recorder
 from brainage.data.sampling import refuse_unknown_groups
-from brainage.data.splits import Split, make_folds, make_split, refuse_overlap
-from brainage.errors import BrainageError, CohortError, ConfigError
+from brainage.data.splits import refuse_overlap
+from brainage.errors import BrainageError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
-from brainage.tracking.fanout import FanoutRecorder
-from brainage.tracking.progress import EpochProgress, StageProgress
-from brainage.tracking.recorders import RunRecord, open_recorders
+from brainage.tracking.progress import StageProgress
 from brainage.workflows.cohort import Cohort, prepare_cohort, with_digests
-from brainage.workflows.fitting import Fit, device_of, fit_split
-from brainage.workflows.held_out import gather
-from brainage.workflows.results import FinishedRun, read_unseen, write_results
-from brainage.workflows.run_facts import report_dataset, report_datasets, tags_of_run
+from brainage.workflows.finished_run import FinishedRun
+from brainage.workflows.fitting import device_of
+from brainage.workflows.plan_fits import PlannedFit, plan_fits, usable_fits
+from brainage.workflows.repeats import gather_repeats
+from brainage.workflows.results import read_unseen, write_results
+from brainage.workflows.run_fits import SharedRun, run_fits
 from brainage.workflows.run_folder import (
     RunFolder,
     create_run_folder,
     open_run_folder,
     write_text,
 )
+from brainage.workflows.run_record import Clock, RunAudience, open_record
 from brainage.workflows.summary import TrainSummary
 from brainage.workflows.train_ranks import (
     Crew,
     HelpedSummary,
-    SharedRun,
     help_to_train,
     refuse_placement,
     remember_launch,
@@ -47,20 +45,6 @@ from brainage.workflows.train_ranks import (
 )
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Clock:
-    """Wall-clock seconds of each stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Add the body's time to a stage."""
-        begun = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
 
 def train_as_rank(
@@ -105,7 +89,9 @@ def train(
         BrainageError: if the input, the configuration or the folder cannot be used.
     """
     crew = crew or Crew(Alone())
-    refuse_placement(config, crew.ranks)
+    configs = (config, *candidate_configs(config).values())
+    for each in configs:
+        refuse_placement(each, crew.ranks)
     keep_freed_memory()
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
@@ -115,13 +101,15 @@ def train(
     if config.data.unseen is not None:
         unseen = read_unseen(config).records
         refuse_overlap(with_digests(manifest.records), with_digests(unseen))
-    splits = _make_splits(config, manifest)
-    refuse_unknown_groups(manifest.records, splits, config.data.balance)
+    planned = plan_fits(manifest.records, config)
+    for each in configs:
+        splits = {part.name: part.split for part in planned}
+        refuse_unknown_groups(manifest.records, splits, each.data.balance)
     config = _settled(config)
     folder = _open_folder(config, runs_folder, resume)
     try:
         remember_launch(folder)
-        return _run(config, manifest, splits, folder, crew)
+        return _run(config, manifest, planned, folder, crew)
     finally:
         folder.close()
 
@@ -129,24 +117,26 @@ def train(
 def _run(
     config: RunConfig,
     manifest: Manifest,
-    splits: dict[str, Split],
+    planned: Sequence[PlannedFit],
     folder: RunFolder,
     crew: Crew,
 ) -> TrainSummary:
     clock = Clock()
-    record = _open_record(config, folder, None, parent=None)
+    record = open_record(config, folder, None, parent=None)
     status = "failed"
     try:
         record.recorder.parameters(flatten(config))
         with clock.measure("preprocess"):
             cohort = _prepare(config, manifest, record.recorder)
-        usable = {
-            name: _without_failed(name, split, manifest, cohort) for name, split in splits.items()
-        }
+        usable = usable_fits(planned, manifest.records, cohort, config)
+        shared = SharedRun(
+            config, cohort, usable, {part.name: folder.checkpoints(part.name) for part in usable}
+        )
         with clock.measure("train"):
-            fits = _fit_all(config, cohort, usable, folder, record, crew=crew)
+            crew.tell(shared)
+            fits = run_fits(shared, crew.ranks, RunAudience(shared, folder, record))
         with clock.measure("evaluate"):
-            held_out = gather(config, cohort, usable, fits)
+            held_out = gather_repeats(config, cohort, usable, fits)
         run = FinishedRun(config, cohort, usable, fits, held_out, folder, record, clock.seconds)
         summary = write_results(run)
         status = "finished"
@@ -159,25 +149,10 @@ def _run(
     return summary
 
 
-def _make_splits(config: RunConfig, manifest: Manifest) -> dict[str, Split]:
-    """The run's parts by name, as indices into the manifest.
-
-    One split is ``holdout``. With folds, every scan is tested by the fold that left it out, and
-    ``final`` is the model that is kept: it is trained on everyone, and its error is estimated by
-    the folds.
-    """
-    records = manifest.records
-    if config.split.folds is None:
-        return {"holdout": make_split(records, config.split, config.seed)}
-    folds = make_folds(records, config.split, config.seed)
-    splits = {f"fold{index + 1}": fold for index, fold in enumerate(folds)}
-    return {**splits, "final": Split(tuple(range(len(records))), (), ())}
-
-
 def _settled(config: RunConfig) -> RunConfig:
     """The configuration with its cuts found, kept with the run so that resuming cuts the same.
 
-    The network is built once before anything is written; what does not fit is refused here.
+    Every network is built once before anything is written; what does not fit is refused here.
     """
     device = device_of(config)
     try:
@@ -186,7 +161,8 @@ def _settled(config: RunConfig) -> RunConfig:
         raise ConfigError(f"task: {error}") from error
     input_shape = (1, *config.preprocess.grid.shape_XYZ)
     config = settle_cuts(config, input_shape, device)
-    build_network(config, task, input_shape, config.seed)
+    for each in (config, *candidate_configs(config).values()):
+        build_network(each, task, input_shape, each.seed)
     return config
 
 
@@ -205,27 +181,6 @@ def _open_folder(config: RunConfig, runs_folder: Path, resume: Path | None) -> R
     return folder
 
 
-def _open_record(
-    config: RunConfig, folder: RunFolder, part: str | None, parent: str | None
-) -> RunRecord:
-    """Recorders of the run, or of one of its parts, continued when the run is resumed."""
-    name = folder.path.name if part is None else f"{folder.path.name}-{part}"
-    key = f"mlflow_run_id_{part}" if part else "mlflow_run_id"
-    events = folder.events_of(part)
-    events.parent.mkdir(parents=True, exist_ok=True)
-    record = open_recorders(
-        config.tracking,
-        events.parent,
-        run_name=name,
-        tags=tags_of_run(config, part),
-        working_folder=Path.cwd(),
-        mlflow_run_id=folder.recall().get(key),
-        parent_run_id=parent,
-    )
-    folder.remember(**{key: record.mlflow_run_id})
-    return record
-
-
 def _prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohort:
     records = manifest.records
     _log.info("preprocessing %d scans", len(records))
@@ -241,62 +196,3 @@ def _prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohor
         )
     _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
     return cohort
-
-
-def _without_failed(name: str, split: Split, manifest: Manifest, cohort: Cohort) -> Split:
-    """The split over the scans that can be used: a bad scan never moves another one."""
-    position = {record.scan: index for index, record in enumerate(cohort.records)}
-
-    def keep(indices: tuple[int, ...]) -> tuple[int, ...]:
-        scans = (manifest.records[index].scan for index in indices)
-        return tuple(position[scan] for scan in scans if scan in position)
-
-    usable = Split(keep(split.train), keep(split.validation), keep(split.test))
-    if not usable.train or (split.test and not usable.test):
-        part = "train" if not usable.train else "test"
-        raise CohortError(
-            f"{name}: no scan is left to {part} after {len(cohort.failed)} of "
-            f"{len(manifest.records)} scans could not be used"
-        )
-    return usable
-
-
-def _fit_all(
-    config: RunConfig,
-    cohort: Cohort,
-    splits: dict[str, Split],
-    folder: RunFolder,
-    record: RunRecord,
-    *,
-    crew: Crew,
-) -> dict[str, Fit]:
-    """Fit every part of the run; where there are several, each has a record of its own."""
-    fingerprint = cohort.fingerprint(config_hash(config))
-    places = {name: folder.checkpoints(name) for name in splits}
-    crew.tell(SharedRun(config, cohort, splits, places, fingerprint))
-    fits = {}
-    if len(splits) > 1:
-        everyone = range(len(cohort.records))
-        report_dataset(record.recorder, config, cohort, everyone, context="cross-validation")
-    for name, split in splits.items():
-        only = len(splits) == 1
-        part = record if only else _open_record(config, folder, name, record.mlflow_run_id)
-        progress = EpochProgress(config.total_epochs)
-        report_datasets(part.recorder, config, cohort, split)
-        _log.info("training %s on %d scans", name, len(split.train))
-        try:
-            fits[name] = fit_split(
-                config,
-                cohort,
-                split,
-                name=name,
-                checkpoints=places[name],
-                fingerprint=fingerprint,
-                recorder=FanoutRecorder([part.recorder, progress]),
-                ranks=crew.ranks,
-            )
-        finally:
-            progress.close("finished")
-            if not only:
-                part.recorder.close("finished" if name in fits else "failed")
-    return fits

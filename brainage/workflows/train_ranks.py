@@ -11,38 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from brainage.config.candidates import candidate_configs
 from brainage.config.run import RunConfig
 from brainage.core.allocator import keep_freed_memory
 from brainage.core.engines import check_parallel, reads_inputs
 from brainage.core.ranks import Alone, Ranks, is_launched, join_ranks, leave_ranks
-from brainage.core.types import SilentRecorder
-from brainage.data.splits import Split
 from brainage.data.volumes import ArrayVolumes, Volumes
 from brainage.errors import ConfigError
-from brainage.workflows.cohort import Cohort, load_volumes
-from brainage.workflows.fitting import device_of, fit_split
+from brainage.workflows.audience import Nobody
+from brainage.workflows.cohort import load_volumes
+from brainage.workflows.fitting import device_of
+from brainage.workflows.run_fits import SharedRun, run_fits
 from brainage.workflows.run_folder import RunFolder
 
 _JOB = "TORCHELASTIC_RUN_ID"
-
-
-@dataclass(frozen=True)
-class SharedRun:
-    """What rank 0 tells the others: everything that decides the training but the volumes.
-
-    ``checkpoints``: folder of each part's checkpoints; all ranks have to see the same disk.
-    """
-
-    config: RunConfig
-    cohort: Cohort
-    splits: dict[str, Split]
-    checkpoints: dict[str, Path]
-    fingerprint: str
-
-    def without_volumes(self) -> "SharedRun":
-        """What travels: the volumes are read from the cache by who needs them."""
-        empty = ArrayVolumes(np.empty((0, 0, 0, 0), dtype=np.float32))
-        return replace(self, cohort=replace(self.cohort, volumes=empty))
 
 
 @dataclass(frozen=True)
@@ -124,26 +106,22 @@ def help_to_train(ranks: Ranks) -> HelpedSummary:
     if config.num_threads is not None:
         torch.set_num_threads(config.num_threads)
     cohort = run.cohort
-    rule, num_blocks = config.objective.name, config.blocks.num_blocks
     volumes: Volumes
-    if reads_inputs(rule, num_blocks, config.parallel, ranks):
+    if _reads_inputs(config, ranks):
         cache = Path(config.data.cache_dir)
         volumes = load_volumes(cohort.keys, config.preprocess, cache, config.data.memory_gb)
     else:
         volumes = ArrayVolumes(np.empty((len(cohort.keys), 0, 0, 0), dtype=np.float32))
-    cohort = replace(cohort, volumes=volumes)
-    for name, split in run.splits.items():
-        fit_split(
-            config,
-            cohort,
-            split,
-            name=name,
-            checkpoints=run.checkpoints[name],
-            fingerprint=run.fingerprint,
-            recorder=SilentRecorder(),
-            ranks=ranks,
-        )
+    run_fits(replace(run, cohort=replace(cohort, volumes=volumes)), ranks, Nobody())
     return HelpedSummary()
+
+
+def _reads_inputs(config: RunConfig, ranks: Ranks) -> bool:
+    """Whether this rank needs volumes, for the configured network or for any candidate."""
+    return any(
+        reads_inputs(each.objective.name, each.blocks.num_blocks, each.parallel, ranks)
+        for each in (config, *candidate_configs(config).values())
+    )
 
 
 def remember_launch(folder: RunFolder) -> None:

@@ -5,33 +5,31 @@ from pathlib import Path
 import pytest
 import torch
 
-from brainage.bundle.model import ModelBundle
+from brainage.bundle.model import Member, ModelBundle
 from brainage.bundle.network import build_network
 from brainage.bundle.save import save_bundle
 from brainage.config.run import RunConfig
-from brainage.core.blocks import BlockChain
 from brainage.core.random import random_stream
-from brainage.core.tasks import Task, fit_task
+from brainage.core.tasks import fit_task
 from tests.workflows.tiny import tiny_config
 
 CALIBRATION = {"training_age_range_years": [20.0, 68.0], "training_scans": 6}
 
 
-def make_network(config: RunConfig) -> tuple[Task, BlockChain]:
+def make_member(config: RunConfig, name: str = "holdout", seed: int = 7) -> Member:
     """A network that has learned nothing, but whose blocks say different things."""
-    task = fit_task(config.task, torch.tensor([20.0, 41.0, 68.0]))
+    task = fit_task(config.task, torch.tensor([20.0, 41.0, 61.0 + seed]))
     shape = (1, *config.preprocess.grid.shape_XYZ)
     chain, _ = build_network(config, task, shape, seed=3)
-    with random_stream(7), torch.no_grad():
+    with random_stream(seed), torch.no_grad():
         for parameter in chain.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
-    return task, chain.eval()
+    return Member(name, task, chain.eval())
 
 
 def make_bundle(folder: Path, config: RunConfig, **changes) -> ModelBundle:
-    task, chain = make_network(config)
     content = {
-        "config": config, "task": task, "chain": chain,
+        "config": config, "members": [make_member(config)],
         "input_shape": (1, *config.preprocess.grid.shape_XYZ),
         "calibration": CALIBRATION, "card": "# Model card\n",
     }  # fmt: skip

@@ -11,7 +11,7 @@ from brainage.bundle.load import load_bundle
 from brainage.bundle.save import RECORDED_PACKAGES
 from brainage.config.yaml_text import read_yaml
 from brainage.errors import ConfigError, RunFolderError
-from tests.bundle.conftest import make_bundle, make_network
+from tests.bundle.conftest import make_bundle, make_member
 from tests.workflows.tiny import tiny_config
 
 
@@ -33,15 +33,14 @@ def test_a_bundle_has_all_its_files_and_no_others(saved):
 
 
 def test_what_was_saved_predicts_what_was_trained(saved, volume):
-    task, chain = make_network(saved.config)
-    trained = replace(saved, task=task, chain=chain)
+    trained = replace(saved, members=(make_member(saved.config),))
     assert load_bundle(saved.folder).predict(volume) == trained.predict(volume)
 
 
 def test_loading_gives_back_configuration_task_and_calibration(saved):
     loaded = load_bundle(saved.folder)
     assert loaded.config == saved.config == tiny_config()
-    assert loaded.task == saved.task
+    assert [member.task for member in loaded.members] == [make_member(saved.config).task]
     assert loaded.calibration == saved.calibration
     assert (loaded.model_hash, loaded.preprocessing_hash) == (
         saved.model_hash,

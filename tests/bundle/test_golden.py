@@ -8,9 +8,12 @@ import pytest
 
 from brainage.bundle.golden import TOLERANCE_YEARS, GoldenResult, replay_golden, write_golden_scan
 from brainage.bundle.load import load_bundle
+from brainage.bundle.model import AgePrediction
 from brainage.errors import BundleError
 from brainage.preprocess.template import load_template
 from tests.bundle.conftest import edit_json
+
+SAYS_41 = AgePrediction(41.0, {1: 9.0, 3: 41.0})
 
 
 def test_the_golden_scan_is_the_template_and_carries_no_text(saved):
@@ -48,7 +51,7 @@ def test_the_expected_age_is_stored_and_the_replay_agrees(saved):
 
 
 def test_another_age_than_the_expected_one_is_found_out(saved, monkeypatch):
-    monkeypatch.setattr("brainage.bundle.golden.predict_golden", lambda bundle: {1: 9.0, 3: 41.0})
+    monkeypatch.setattr("brainage.bundle.golden.predict_golden", lambda bundle: SAYS_41)
     result = replay_golden(saved)
     assert result.obtained_years == 41.0
     assert result.expected_years != 41.0
@@ -67,6 +70,6 @@ def test_small_differences_of_another_machine_are_allowed(difference, agrees):
 def test_a_damaged_expectation_is_named(age, copied, monkeypatch):
     edit_json(copied / "golden/expected.json", predicted_age_years=age)
     bundle = load_bundle(copied)
-    monkeypatch.setattr("brainage.bundle.golden.predict_golden", lambda bundle: {1: 40.0})
+    monkeypatch.setattr("brainage.bundle.golden.predict_golden", lambda bundle: SAYS_41)
     with pytest.raises(BundleError, match=r"expected\.json: damaged: expected an age, got "):
         replay_golden(bundle)

@@ -18,6 +18,10 @@ def edit_yaml(path, **changes):
     path.write_text(to_yaml({**read_yaml(path), **changes}))
 
 
+def member(task):
+    return {"name": "final", "overrides": [], "task": task}
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_file_is_named(name, copied):
     (copied / name).unlink()
@@ -57,12 +61,14 @@ def test_one_altered_byte_of_the_weights_is_refused(position, copied):
     ("changes", "message"),
     [
         ({"age_unit": "months"}, "expected ages in years, got months"),
-        ({"format": 2}, "expected bundle format 1, got 2"),
+        ({"format": 1}, "expected bundle format 2, got 1"),
         ({"input_shape": [1, 48, 56, 48]}, r"expected input_shape \[1, 40, 48, 40\], the grid of"),
         ({"input_shape": "big"}, r"expected input_shape .* got big"),
-        ({"task": {"name": "guessing"}}, "damaged: task: 'guessing'"),
-        ({"task": {"name": "soft_bins", "colour": 1}}, "damaged: task: .*colour"),
-        ({"task": "soft_bins"}, "damaged: task: "),
+        ({"members": [member({"name": "guessing"})]}, "damaged: task: 'guessing'"),
+        ({"members": [member({"name": "soft_bins", "colour": 1})]}, "damaged: task: .*colour"),
+        ({"members": [member("soft_bins")]}, "damaged: task: "),
+        ({"members": [{"name": "final"}]}, "damaged: members: 'overrides'"),
+        ({"members": []}, r"damaged: members: expected a list, got \[\]"),
         ({"run": {"name": "tiny", "sede": 3}}, r"run\.sede: unknown key, did you mean seed\?"),
     ],
 )
@@ -73,7 +79,7 @@ def test_a_model_of_another_kind_is_refused(changes, message, copied):
 
 
 @pytest.mark.parametrize(
-    "key", ["format", "age_unit", "input_shape", "task", "run", "weights_sha256"]
+    "key", ["format", "age_unit", "input_shape", "members", "run", "weights_sha256"]
 )
 def test_a_missing_key_is_named(key, copied):
     model = read_yaml(copied / "model.yaml")
@@ -132,7 +138,7 @@ def test_weights_of_another_network_are_refused(change, copied):
     edit_yaml(copied / "model.yaml", weights_sha256=file_sha256(path))
     name = "blocks.9.weight" if change == "more" else first
     message = (
-        rf"does not fit the network of model\.yaml: {re.escape(name)} has .* \(1 differences\)"
+        rf"does not fit the networks of model\.yaml: {re.escape(name)} has .* \(1 differences\)"
     )
     with pytest.raises(BundleError, match=message):
         load_bundle(copied)

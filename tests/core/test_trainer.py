@@ -7,8 +7,9 @@ import torch
 
 from brainage.core.checkpoint import CheckpointStore
 from brainage.core.config import ObjectiveConfig
+from brainage.core.evaluation import evaluate
 from brainage.core.metrics import check_metric_name
-from brainage.core.trainer import Trainer, evaluate
+from brainage.core.trainer import Trainer
 from brainage.core.training_config import OptimizerConfig, ScheduleConfig, TrainerConfig
 from brainage.core.types import Batch
 from brainage.errors import CheckpointError, TrainingError

@@ -19,6 +19,7 @@ from brainage.core.random import random_stream
 from brainage.core.ranks import ProcessRanks, Ranks
 from brainage.core.trainer import Trainer
 from brainage.core.training_config import (
+    EarlyStoppingConfig,
     EngineConfig,
     OptimizerConfig,
     ScheduleConfig,
@@ -52,6 +53,7 @@ class Scenario:
     dropout: float = 0.3
     norm: str = "batch"
     every_steps: int | None = None
+    stopping: EarlyStoppingConfig | None = None
 
 
 def stages(scenario: Scenario) -> list[nn.Module]:
@@ -97,7 +99,10 @@ def make_engine(scenario: Scenario, ranks: Ranks | None = None) -> SingleDeviceE
 
 
 def make_trainer(
-    scenario: Scenario, ranks: Ranks | None = None, folder: Path | None = None
+    scenario: Scenario,
+    ranks: Ranks | None = None,
+    folder: Path | None = None,
+    stop_after: int | None = None,
 ) -> Trainer:
     return Trainer(
         make_engine(scenario, ranks),
@@ -107,11 +112,13 @@ def make_trainer(
             epochs=scenario.epochs,
             batch_size=scenario.batch_size,
             checkpoint_every_steps=scenario.every_steps,
+            early_stopping=scenario.stopping,
         ),
         optimizer=scenario.optimizer,
         schedule=ScheduleConfig(warmup_fraction=0.2),
         recorder=ListRecorder(),
         checkpoints=None if folder is None else CheckpointStore(folder, "run"),
+        stop_after=stop_after,
     )
 
 

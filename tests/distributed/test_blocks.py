@@ -5,7 +5,7 @@ import torch
 
 from brainage.core.config import ObjectiveConfig
 from brainage.core.placement import ParallelConfig
-from brainage.core.training_config import EngineConfig, OptimizerConfig
+from brainage.core.training_config import EarlyStoppingConfig, EngineConfig, OptimizerConfig
 from tests.distributed.processes import run_ranks
 from tests.distributed.scenarios import (
     Scenario,
@@ -32,6 +32,11 @@ EXACT = {
         batch_size=1, norm="group", parallel=ParallelConfig(queue_depth=1), epochs=1
     ),
     "similarity": Scenario(objective=ObjectiveConfig(name="predsim"), epochs=1),
+    "stopped early": Scenario(
+        engine=EngineConfig(ema_decay=0.8),
+        stopping=EarlyStoppingConfig(patience=1, min_delta=1000.0),
+        epochs=4,
+    ),
     "long queue": Scenario(parallel=ParallelConfig(queue_depth=5), epochs=1),
 }
 

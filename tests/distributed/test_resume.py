@@ -1,5 +1,6 @@
 """A run goes on with another number of devices, and ends where an uninterrupted one does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from brainage.core.placement import ParallelConfig
 from brainage.core.ranks import Alone
-from brainage.core.training_config import EngineConfig
+from brainage.core.training_config import EarlyStoppingConfig, EngineConfig
 from tests.distributed.processes import run_ranks
 from tests.distributed.scenarios import (
     Scenario,
@@ -55,6 +56,19 @@ def test_resumed_on_other_devices_equals_uninterrupted(
         assert [h["train/loss"] for h in rank.history] == pytest.approx(
             [h["train/loss"] for h in whole.history], rel=1e-6
         )
+
+
+def test_the_best_epoch_s_weights_travel_with_a_checkpoint(tmp_path: Path) -> None:
+    scenario = replace(
+        SCENARIO, epochs=6, stopping=EarlyStoppingConfig(patience=2, min_delta=1000.0)
+    )
+    assert set(run_ranks(2, train_until_killed, scenario, tmp_path)) == {"Killed"}
+    first = trained(make_trainer(replace(SCENARIO, epochs=6), stop_after=1))
+    for rank in run_ranks(3, resume, scenario, tmp_path):
+        assert len(rank.history) == 3
+        for kind in ("weights", "averaged"):
+            expected, got = getattr(first, kind), getattr(rank, kind)
+            assert all(torch.equal(got[key], value) for key, value in expected.items())
 
 
 def test_a_full_disk_of_one_rank_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_prediction_of_a_training_scan_sees_training_s_tensor(cohort, holdout, p
 
     (checkpoint,) = (holdout.folder / "checkpoints/holdout").iterdir()
     bundle = load_bundle(holdout.summary.model_dir)
-    chain, _ = build_network(holdout.config, bundle.task, bundle.input_shape, seed=99)
+    chain, _ = build_network(holdout.config, bundle.members[0].task, bundle.input_shape, seed=99)
     store = CheckpointStore(
         checkpoint.parent, json.loads((checkpoint / FACTS).read_text())["fingerprint"]
     )
@@ -94,7 +94,7 @@ def test_prediction_of_a_training_scan_sees_training_s_tensor(cohort, holdout, p
         block.load_state_dict(
             {n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)}
         )
-    trained = replace(bundle, chain=chain.eval())
+    trained = replace(bundle, members=(replace(bundle.members[0], chain=chain.eval()),))
     row = read_table(predicted.table)[0]
     assert row["predicted_age"] == f"{trained.predict(trained_on).age_years:.4f}"
 

@@ -1,0 +1,27 @@
+"""Settings of nested cross-validation: the candidates among which the inner folds choose."""
+
+import re
+from dataclasses import dataclass, field
+
+from brainage.core.config import FORBID_UNKNOWN, require
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """What is tried, and chosen by the inner folds alone (``split.inner_folds``)."""
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    candidates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of each candidate and what it changes, as in ``--set``:
+    ``{plain: [], slow: [optimizer.learning_rate=3.0e-4]}``. Of equally good ones the first is
+    chosen."""
+
+    def __post_init__(self) -> None:
+        for name in self.candidates:
+            safe = _NAME.match(name) is not None
+            require(safe, "candidates", "names of letters, digits, '.', '_' and '-'", name)
+        enough = len(self.candidates) != 1
+        require(enough, "candidates", "none, or at least two", list(self.candidates))
