@@ -19,7 +19,7 @@ from brainage.reporting.reliability import (
 from brainage.reporting.resampling import Floats
 from brainage.reporting.run_report import PredictedScan
 
-MeanOf = Literal["training scans", "the other subjects here"]
+MeanOf = Literal["the training scans", "the other subjects here"]
 """Whose mean age the baseline predicts: where it was trained is not known of every table."""
 
 
@@ -173,7 +173,7 @@ def _baseline(scans: Sequence[PredictedScan]) -> tuple[Floats | None, MeanOf]:
     """The mean age of the training scans, or else of the other subjects, for each scan."""
     means = training_means(scans)
     if means is not None:
-        return means, "training scans"
+        return means, "the training scans"
     age = np.array([scan.age_years for scan in scans])
     subjects = np.array([scan.subject for scan in scans], dtype=str)
     others = [age[subjects != subject] for subject in subjects]

@@ -15,7 +15,11 @@ from brainage.scans.source import find_scans
 from brainage.workflows.evaluate_checks import Checks, Consent, refuse_other_model
 from brainage.workflows.evaluate_leakage import identities
 from brainage.workflows.evaluate_results import EvaluateSummary, Scored, write_evaluation
-from brainage.workflows.evaluate_table import joined_predictions, read_predictions
+from brainage.workflows.evaluate_table import (
+    joined_predictions,
+    read_predictions,
+    with_training_mean,
+)
 from brainage.workflows.model_source import model_folder
 from brainage.workflows.predict import predict_records, predictor_name, refuse_input_as_output
 
@@ -120,6 +124,7 @@ def evaluate_table(
         bundle = _load(model)
         refuse_other_model(predictions, table, model, bundle)
         checks.not_in_training(model, bundle)
+        table = with_training_mean(table, bundle.calibration.get("training_mean_age_years"))
     checks.files_there()
     keys = checks.keys(table.scans)
     checks.first_model(table.model, keys)

@@ -18,7 +18,7 @@ from brainage.workflows.evaluate_leakage import (
 from brainage.workflows.evaluate_ledger import (
     EarlierModel,
     ScanKeys,
-    earlier_models,
+    earlier_use,
     ledger_path,
     note_evaluation,
     refuse_second_model,
@@ -89,8 +89,9 @@ class Checks:
 
     def first_model(self, model: str, keys: Sequence[ScanKeys]) -> None:
         """No other model was scored on these scans, or the user asks for it again."""
-        self.earlier = earlier_models(ledger_path(), model, keys)
-        refuse_second_model(self.earlier, len(keys), again=self.consent.again)
+        use = earlier_use(ledger_path(), model, keys)
+        refuse_second_model(use, len(keys), again=self.consent.again)
+        self.earlier += use.others
         if self.earlier:
             self.warnings.append(
                 f"{len(self.earlier) + 1} models have been scored on these scans or some of them, "

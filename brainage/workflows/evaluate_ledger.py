@@ -43,6 +43,16 @@ class EarlierModel:
     """Scans in common."""
 
 
+class EarlierUse(NamedTuple):
+    """What scans were used for before."""
+
+    others: tuple[EarlierModel, ...]
+    """Other models that were scored on some of them, the last to be scored last."""
+
+    repeated: bool
+    """Whether this very model was scored on all of them."""
+
+
 def ledger_path() -> Path:
     """The file: as the variable says, or in the user's state folder."""
     given = os.environ.get(LEDGER_VARIABLE)
@@ -61,20 +71,23 @@ def scan_keys(subject: str, session: str | None, age_years: float, sha256: str |
     )
 
 
-def earlier_models(path: Path, model: str, scans: Sequence[ScanKeys]) -> list[EarlierModel]:
-    """Other models that were scored on some of these scans, the last to be scored last.
+def earlier_use(path: Path, model: str, scans: Sequence[ScanKeys]) -> EarlierUse:
+    """What was noted of these scans.
 
     Raises:
         RunFolderError: if the file cannot be read, or a line of it is damaged.
     """
-    found: dict[str, EarlierModel] = {}
+    others: dict[str, EarlierModel] = {}
+    own: frozenset[str] = frozenset()
     for entry_model, day, keys in _entries(path):
         shared = _num_shared(scans, keys)
-        if shared and entry_model != model:
-            before = found.pop(entry_model, None)
+        if entry_model == model:
+            own |= keys
+        elif shared:
+            before = others.pop(entry_model, None)
             most = max(shared, before.shared if before else 0)
-            found[entry_model] = EarlierModel(entry_model, day, most)
-    return list(found.values())
+            others[entry_model] = EarlierModel(entry_model, day, most)
+    return EarlierUse(tuple(others.values()), _num_shared(scans, own) == len(scans))
 
 
 def _num_shared(scans: Sequence[ScanKeys], keys: frozenset[str]) -> int:
@@ -87,14 +100,16 @@ def _num_shared(scans: Sequence[ScanKeys], keys: frozenset[str]) -> int:
     return max(contents, people if 2 * people >= len(scans) else 0)
 
 
-def refuse_second_model(earlier: Sequence[EarlierModel], num_scans: int, *, again: bool) -> None:
+def refuse_second_model(use: EarlierUse, num_scans: int, *, again: bool) -> None:
     """Refuse scans that another model was scored on, unless the user asks for it.
+
+    A model that was scored on all of them before tells nothing new.
 
     Raises:
         CohortError: names the last of those models.
     """
-    if earlier and not again:
-        last = earlier[-1]
+    if use.others and not use.repeated and not again:
+        last = use.others[-1]
         raise CohortError(
             f"{last.shared} of {num_scans} scans were used to score another model ({last.model}, "
             f"{last.day}); choosing between models by their test error makes it too good; add "

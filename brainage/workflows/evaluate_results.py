@@ -60,22 +60,22 @@ class EvaluateSummary:
         """What a person wants to know, one line each, ``name: value``."""
         metrics, evaluation = self.evaluation.metrics, self.evaluation
         lines = [
-            f"scans: {metrics.n} of {metrics.num_subjects} subjects, "
+            f"scans: {metrics.n}, subjects: {metrics.num_subjects}, ages "
             f"{decimals(metrics.age_min_years, 1)} to {decimals(metrics.age_max_years, 1)} years; "
             f"{self.failed} failed",
-            f"error: {_years(metrics.mae_years)} (MAE, uncorrected)",
-            f"predicting the mean of {evaluation.mean_of}: "
-            f"{_years(metrics.mae_mean_baseline_years)}",
-            f"slope of the gap over age: {_shown(evaluation.bias.slope)} years per year",
+            f"mean absolute error, uncorrected: {_shown(metrics.mae_years, ' years')}",
+            f"predicting the mean age of {evaluation.mean_of}: "
+            f"{_shown(metrics.mae_mean_baseline_years, ' years')}",
+            f"slope of the gap over age: {_shown(evaluation.bias.slope, ' years per year')}",
         ]
         if (repeated := evaluation.reliability) is not None:
             icc = _shown(repeated.icc_2_1_gap)
             lines.append(f"repeated scans: ICC(2,1) of the gap {icc}, {repeated.num_pairs} pairs")
         if evaluation.slope is not None:
-            slope = _shown(evaluation.slope.years_per_year)
-            lines.append(f"ageing within subjects: {slope} years per year")
+            slope = _shown(evaluation.slope.years_per_year, " years per year")
+            lines.append(f"ageing within subjects: {slope}")
         lines.append(f"models scored on these scans: {self.models_scored}")
-        return [*lines, *(f"note: {each}" for each in self.warnings), f"report: {self.report}"]
+        return [*lines, f"report: {self.report}"]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; metrics are overall and uncorrected."""
@@ -178,11 +178,7 @@ def _metrics(scored: Scored, summary: EvaluateSummary) -> dict[str, Any]:
     }
 
 
-def _shown(estimate: Estimate) -> str:
+def _shown(estimate: Estimate, unit: str = "") -> str:
     between = interval(estimate)
-    return decimals(estimate.value) + (f" (95 % interval {between})" if between else "")
-
-
-def _years(estimate: Estimate) -> str:
-    between = interval(estimate)
-    return f"{decimals(estimate.value)} years" + (f" (95 % interval {between})" if between else "")
+    value = "unknown" if estimate.value is None else f"{decimals(estimate.value)}{unit}"
+    return f"{value} (95 % interval {between})" if between else value

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brainage.errors import CohortError, ManifestError
@@ -121,6 +121,17 @@ def joined_predictions(
         model=model,
         nominal_coverage=stated.pop() if len(stated) == 1 else None,
     )
+
+
+def with_training_mean(table: PredictedTable, mean_years: float | None) -> PredictedTable:
+    """The table, with the mean training age where it says none."""
+    scans = (
+        replace(scan, training_mean_age_years=mean_years)
+        if scan.training_mean_age_years is None
+        else scan
+        for scan in table.scans
+    )
+    return replace(table, scans=tuple(scans))
 
 
 def _failed_scan(cells: Mapping[str, str]) -> FailedScan:

@@ -41,7 +41,7 @@ def test_the_baseline_is_the_training_mean_only_where_it_is_known_of_all():
     scans = predicted_scans(6)
     found = evaluate_predictions(scans)
     expected = sum(abs(30 - scan.age_years) for scan in scans) / 6
-    assert found.mean_of == "training scans"
+    assert found.mean_of == "the training scans"
     assert found.metrics.mae_mean_baseline_years.value == pytest.approx(expected)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from brainage.errors import CohortError, RunFolderError
 from brainage.workflows.evaluate_ledger import (
-    earlier_models,
+    earlier_use,
     ledger_path,
     note_evaluation,
     refuse_second_model,
@@ -24,11 +24,11 @@ def ledger(tmp_path):
 
 
 def models(ledger, model, scans):
-    return [(each.model, each.shared) for each in earlier_models(ledger, model, scans)]
+    return [(each.model, each.shared) for each in earlier_use(ledger, model, scans).others]
 
 
 def test_no_ledger_knows_no_model(ledger):
-    assert earlier_models(ledger, "m1", keys("a")) == []
+    assert earlier_use(ledger, "m1", keys("a")) == ((), False)
 
 
 def test_another_model_on_some_of_the_scans_is_found_with_their_number(ledger):
@@ -60,11 +60,19 @@ def test_people_are_known_without_their_files_but_not_by_a_chance_name(ledger):
 
 def test_a_second_model_needs_to_be_asked_for(ledger):
     note_evaluation(ledger, "m1", keys("a"))
-    earlier = earlier_models(ledger, "m2", keys("a"))
+    use = earlier_use(ledger, "m2", keys("a"))
     with pytest.raises(CohortError, match=r"1 of 1 scans were used to score another model \(m1, "):
-        refuse_second_model(earlier, 1, again=False)
-    refuse_second_model(earlier, 1, again=True)
-    refuse_second_model([], 1, again=False)
+        refuse_second_model(use, 1, again=False)
+    refuse_second_model(use, 1, again=True)
+    refuse_second_model(earlier_use(ledger, "m2", keys("b")), 1, again=False)
+
+
+def test_what_was_scored_before_may_be_scored_again_but_on_no_other_scan(ledger):
+    note_evaluation(ledger, "m1", keys("a", "b"))
+    note_evaluation(ledger, "m2", keys("a", "b", "c"))
+    refuse_second_model(earlier_use(ledger, "m1", keys("a", "b")), 2, again=False)
+    with pytest.raises(CohortError, match="3 of 3 scans"):
+        refuse_second_model(earlier_use(ledger, "m1", keys("a", "b", "c")), 3, again=False)
 
 
 def test_the_file_holds_no_name(ledger):
@@ -77,7 +85,7 @@ def test_a_damaged_line_is_not_passed_over(ledger):
     note_evaluation(ledger, "m1", keys("a"))
     ledger.write_text(ledger.read_text() + '{"model": "m2", "sc\n')
     with pytest.raises(RunFolderError, match=r"evaluations\.jsonl: line 2 is damaged"):
-        earlier_models(ledger, "m3", keys("x"))
+        earlier_use(ledger, "m3", keys("x"))
 
 
 def test_a_file_that_cannot_be_written_is_told_with_the_way_out(tmp_path):
