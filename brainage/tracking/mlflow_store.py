@@ -6,8 +6,13 @@ from brainage.core.types import Scalar
 from brainage.tracking.mlflow_api import MlflowClient, MlflowException, Run
 from brainage.tracking.mlflow_values import MAX_TAG_LENGTH, artifacts_beside, key_of, text_of
 
-# MLflow otherwise guesses from the runs whether an experiment is about models or language agents.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+EXPERIMENT_TAGS = {
+    # MLflow otherwise guesses from the runs whether it is about models or language agents.
+    "mlflow.experimentKind": "custom_model_development",
+    # What its list of runs and its charts begin with.
+    "mlflow.experiment.primaryMetric.name": "test/mae_years",
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "False",
+}
 RUN_TAGS = {"mlflow.source.name": "brainage", "mlflow.source.type": "LOCAL"}
 PARENT_TAG = "mlflow.parentRunId"
 UUID_TAG = "brainage.uuid"
