@@ -110,7 +110,7 @@ class CachedVolumes:
         num_held = min(len(keys), int(memory_bytes // size))
         if num_held < len(keys):
             _log.info(
-                "%d of %d volumes fit into %.1f GB of memory; the others are read as needed",
+                "%d of %d volumes fit into %.3g GB of memory; the others are read as needed",
                 num_held,
                 len(keys),
                 memory_bytes / _GIGABYTE,

@@ -69,6 +69,13 @@ def test_draws_fill_their_ranges_and_no_more():
     assert all(0 <= place < 1 for one in drawn for place in one.spike.position)
 
 
+def test_artefacts_do_not_come_together():
+    half = AugmentationConfig(motion_probability=0.5, spike_probability=0.5)
+    drawn = [draw_artefacts(half, seed) for seed in range(400)]
+    both = [one for one in drawn if one.motion is not None and one.spike is not None]
+    assert len(both) == pytest.approx(100, abs=35)
+
+
 def test_draws_depend_on_the_seed_alone():
     state = torch.random.get_rng_state()
     drawn = [draw_artefacts(ALWAYS, seed) for seed in range(20)]

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from brainage.core.random import derive_seed
 from brainage.data.config import AugmentationConfig
-from brainage.data.scan_dataset import ScanBatches
+from brainage.data.scan_dataset import Sample, ScanBatches
 from brainage.data.volumes import ArrayVolumes, CachedVolumes
 from brainage.errors import CohortError
 
@@ -180,6 +181,10 @@ def test_balanced_epochs_draw_rare_samples_more_often_each_time_varied_otherwise
     rare = batch.inputs[batch.targets == 0]
     assert len(rare) >= 3
     assert len({volume.numpy().tobytes() for volume in rare}) == len(rare)
+
+
+def test_seeds_of_augmentation_stay_those_that_earlier_results_were_made_with():
+    assert Sample(3, 5, repeat=0).seed(7) == derive_seed(7, "augmentation", 3, 5)
 
 
 def test_a_sample_s_first_time_in_an_epoch_is_that_of_an_unbalanced_one(volumes):
