@@ -15,7 +15,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
 SPEED_CONFIGS = [path for path in CONFIGS if path.parts[0] == "speed"]
 PLAN_CONFIGS = [path for path in CONFIGS if path.parts[0] == "plan"]
-RUN_CONFIGS = [path for path in CONFIGS if path.parts[0] not in {"plan", "preprocess", "speed"}]
+COMPARISONS = [path for path in CONFIGS if path.stem.partition("_")[0] == "compare"]
+OTHER_CONFIGS = {"plan", "preprocess", "speed"}
+RUN_CONFIGS = [
+    path for path in CONFIGS if path.parts[0] not in OTHER_CONFIGS and path not in COMPARISONS
+]
 
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 

@@ -7,16 +7,20 @@ from torch import Tensor
 
 METRIC_NAMES = re.compile(
     r"""
+    (fold\d+/)?(
     (train|val|test)/(block\d+/)?(loss|leader_loss|follower_loss|output_loss|similarity_loss)
     | (train|val|test)/(block\d+/|ensemble/)?(mae_years|accuracy)
     | (val|test)/(block\d+/|ensemble/)?(rmse_years|r2|pearson_r|mae_mean_baseline_years)
     | train/(learning_rate|epoch)
     | speed/(step_seconds|step_seconds_iqr|samples_per_second|loader_wait_seconds|epoch_seconds)
     | memory/peak_bytes
+    )
+    | speed/(epochs_to_target|seconds_to_target)
+    | energy/joules_per_step
     """,
     re.VERBOSE,
 )
-"""Every metric a run may report; blocks are counted from 1, as in figures and tables."""
+"""Every metric a run may report; blocks and folds are counted from 1, as in figures and tables."""
 
 
 def check_metric_name(name: str) -> None:
