@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from brainage.data.splits import Split
 from brainage.errors import BundleError, CohortError, ScanError
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan_bytes
@@ -139,8 +140,32 @@ def refuse_shared_subjects(parts: Mapping[str, Sequence[ScanIdentity]]) -> None:
                 if other != part:
                     raise CohortError(
                         f"{scan.scan}: {mark[0]} of {scan.subject} in two parts, {other} and "
-                        f"{part}; all scans of a subject belong in one"
+                        f"{part}; what is of one subject belongs in one"
                     )
+
+
+def refuse_leaking_split(split: Split, records: Sequence[ScanRecord], keys: Sequence[str]) -> None:
+    """Refuse a split with a subject, or one scan under two names, in two of its parts.
+
+    Args:
+        split: indices into the others.
+        records: all scans.
+        keys: their names in the cache, which begin with the SHA-256 of the bytes that were read.
+
+    Raises:
+        CohortError: names the subject and the parts.
+    """
+
+    def part(indices: Iterable[int]) -> list[ScanIdentity]:
+        return [
+            ScanIdentity(str(records[i].scan), records[i].subject, keys[i].partition("-")[0])
+            for i in indices
+        ]
+
+    refuse_shared_subjects(
+        {"training": part(split.train), "validation": part(split.validation),
+         "test": part(split.test)}
+    )  # fmt: skip
 
 
 def refuse_repeats(scans: Sequence[ScanIdentity]) -> None:

@@ -20,6 +20,7 @@ from brainage.errors import BrainageError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.cohort import Cohort, prepare_cohort, with_digests
+from brainage.workflows.evaluate_leakage import refuse_leaking_split
 from brainage.workflows.finished_run import FinishedRun
 from brainage.workflows.fitting import device_of
 from brainage.workflows.plan_fits import PlannedFit, plan_fits, usable_fits
@@ -129,6 +130,8 @@ def _run(
         with clock.measure("preprocess"):
             cohort = _prepare(config, manifest, record.recorder)
         usable = usable_fits(planned, manifest.records, cohort, config)
+        for part in usable:
+            refuse_leaking_split(part.split, cohort.records, cohort.keys)
         shared = SharedRun(
             config, cohort, usable, {part.name: folder.checkpoints(part.name) for part in usable}
         )

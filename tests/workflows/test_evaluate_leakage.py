@@ -1,5 +1,7 @@
 """What had a part in a model's training is found by bytes and by name; folds share nobody."""
 
+import shutil
+
 import pytest
 
 from brainage.errors import BundleError, CohortError
@@ -12,7 +14,8 @@ from brainage.workflows.evaluate_leakage import (
     refuse_training_scans,
     training_identities,
 )
-from tests.workflows.tiny import sha256
+from brainage.workflows.train import train
+from tests.workflows.tiny import sha256, tiny_config
 
 
 def scan(subject: str, letter: str | None = None) -> ScanIdentity:
@@ -82,3 +85,16 @@ def test_scans_are_read_for_their_hash_and_a_bad_one_has_none(tmp_path):
     found = identities([(good, "sub-1"), (tmp_path / "gone.nii", "sub-2")])
     assert [each.sha256 for each in found] == [sha256(good), None]
     assert [each.subject for each in found] == ["sub-1", "sub-2"]
+
+
+def test_training_refuses_one_scan_under_two_names_in_two_parts(cohort, tmp_path):
+    """Half of the people have copies of one file, so that no split keeps them together."""
+    copies = {}
+    for index in range(5):
+        copies[f"sub-planted{index}"] = tmp_path / f"copy{index}.nii.gz"
+        shutil.copy(cohort.scan("sub-real1"), copies[f"sub-planted{index}"])
+    manifest = cohort.manifest_with(tmp_path / "manifest.csv", copies)
+    config = tiny_config(cohort, data={"manifest": str(manifest)})
+    with pytest.raises(CohortError, match=r"scan of sub-.* in two parts, training and"):
+        train(config, runs_folder=tmp_path / "runs", resume=None)
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
