@@ -28,7 +28,7 @@ def errors_by_arm(comparison: Comparison, file_format: FileFormat = "svg") -> by
     def fill(axes: Axes) -> None:
         for place, (_, estimate, by_seed, ink) in enumerate(rows):
             if len(by_seed) > 1:
-                axes.scatter(by_seed, [place] * len(by_seed), s=12, color=FAINT, zorder=1)
+                axes.scatter(by_seed, [place + 0.26] * len(by_seed), s=9, color=ink, alpha=0.5)
             _estimate(axes, place, estimate, ink)
         _rows(axes, [name for name, *_ in rows])
         axes.set(xlabel="mean absolute error (years)")
@@ -141,6 +141,8 @@ def _curves(
                 linestyle="-" if index < 8 else "--",
                 label=arm.name,
             )
+        if label == "epoch":
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel=label, ylabel="validation MAE (years)")
         _legend_below(axes)
 

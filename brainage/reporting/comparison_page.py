@@ -29,8 +29,8 @@ FIGURES = (
     _Figure(
         "errors_by_arm",
         "Error of every arm",
-        "Held-out mean absolute error with its 95 % interval over subjects; pale marks are the "
-        "single seeds. Dark: baselines.",
+        "Held-out mean absolute error with its 95 % interval over subjects; small marks below are "
+        "the single seeds. Dark: baselines.",
         draw.errors_by_arm,
     ),
     _Figure(
