@@ -36,7 +36,7 @@ class Method:
     note: str
 
 
-_ON_VOXELS = f"same preprocessed volumes, tuned inside the training part (at most {MOST_SCANS})"
+_ON_VOXELS = f"same preprocessed volumes, tuned on at most {MOST_SCANS} training scans"
 METHODS = {
     "kernel_ridge": Method("kernel ridge on voxels", _ON_VOXELS),
     "gaussian_process": Method("Gaussian process on voxels", _ON_VOXELS),
