@@ -188,13 +188,14 @@ def results_of_child(results: Results, rows: Sequence[FitRow]) -> dict[str, floa
 
 
 def _tags(config: RunConfig, arm: str, folder: RunFolder) -> dict[str, Scalar]:
+    fraction = leader_fraction_of(config)
     return {
         "comparison": folder.path.name,
         "arm": arm,
         "seed": config.seed,
         "objective": config.objective.name,
         "num_blocks": config.blocks.num_blocks,
-        "leader_fraction": leader_fraction_of(config),
+        "leader_fraction": "none" if fraction is None else fraction,
         "backbone": config.backbone.name,
         "config_hash": config_hash(config)[:16],
     }

@@ -88,8 +88,12 @@ def comparison(**fields):
     return Comparison(**(filled | fields))
 
 
-def test_the_page_shows_errors_differences_costs_and_what_failed():
-    page = render_comparison(comparison())
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render_comparison(comparison())
+
+
+def test_the_page_shows_errors_differences_costs_and_what_failed(page):
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "local: worse than bp" in text
     assert "0.50 0.12 to 0.88" in text
@@ -101,14 +105,13 @@ def test_the_page_shows_errors_differences_costs_and_what_failed():
     assert "name: &lt;rules&gt;" in page
 
 
-def test_the_page_needs_nothing_else():
-    page = render_comparison(comparison())
+def test_the_page_needs_nothing_else(page):
     assert not re.search(r"https?://|<link[^>]+stylesheet|<script[^>]+src|<img", page)
     assert page.count("<svg") == len(FIGURES)
 
 
-def test_ids_of_the_figures_do_not_meet():
-    ids = re.findall(r'\bid="([^"]+)"', render_comparison(comparison()))
+def test_ids_of_the_figures_do_not_meet(page):
+    ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
 
 
