@@ -128,8 +128,7 @@ def longitudinal_slope(
 ) -> LongitudinalSlope | None:
     """The slope of predicted age over age within subjects; None with fewer than three to fit.
 
-    Ages and predictions are taken relative to their subject's means and one line is fitted through
-    the origin: regression with an intercept for each subject.
+    Regression with one slope and an intercept for each subject.
 
     Args:
         age_years: shape (N,).
@@ -145,7 +144,8 @@ def longitudinal_slope(
     if num_subjects < MIN_SUBJECTS:
         return None
     centred_age = _centred(age[used], moved)
-    products = np.bincount(moved, weights=centred_age * _centred(predicted[used], moved))
+    # Times ages about their mean, predictions need no centring of their own.
+    products = np.bincount(moved, weights=centred_age * predicted[used])
     squares = np.bincount(moved, weights=centred_age**2)
     found = bootstrap_estimates(
         lambda weights: {"slope": ratio(weights @ products, weights @ squares)},

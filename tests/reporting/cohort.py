@@ -62,12 +62,13 @@ def evaluation_report(
     predictions: tuple[PredictedScan, ...] | None = None, **fields: Any
 ) -> EvaluationReport:
     """A report of an evaluation with everything filled in; ``fields`` replaces parts of it."""
-    scans = predictions if predictions is not None else predicted_scans(30) + repeated_scans()
+    if "evaluation" not in fields:
+        scans = predicted_scans(30) + repeated_scans() if predictions is None else predictions
+        fields["evaluation"] = evaluate_predictions(scans)
     filled: dict[str, Any] = {
         "title": "runs/try/model",
         "source": "scans.csv",
         "created": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
-        "evaluation": evaluate_predictions(scans),
         "checks": ("No scan comes twice.",),
         "warnings": ("3 models have been scored on these scans.",),
         "num_models": 3,

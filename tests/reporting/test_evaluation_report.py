@@ -10,7 +10,7 @@ from brainage.reporting.evaluation_report import (
     write_evaluation_figures,
 )
 from brainage.reporting.run_report import FailedScan
-from tests.reporting.cohort import evaluation_report, predicted_scans
+from tests.reporting.cohort import evaluation_report, predicted_scans, repeated_scans
 from tests.reporting.test_report import Page
 
 
@@ -18,7 +18,7 @@ from tests.reporting.test_report import Page
 def page() -> Page:
     scans = tuple(
         replace(scan, interval_low=scan.predicted_age - 6, interval_high=scan.predicted_age + 6)
-        for scan in evaluation_report().evaluation.predictions
+        for scan in predicted_scans(30) + repeated_scans()
     )
     evaluation = evaluate_predictions(scans, nominal_coverage=0.9)
     return Page(render_evaluation_report(evaluation_report(evaluation=evaluation)))
@@ -51,7 +51,7 @@ def test_the_page_states(page, words):
 
 
 def test_the_headline_is_the_uncorrected_error(page):
-    metrics = evaluation_report().evaluation.metrics
+    metrics = evaluate_predictions(predicted_scans(30) + repeated_scans()).metrics
     headline = page.text[: page.text.index("Checked before measuring")]
     assert f"Mean absolute error, uncorrected {metrics.mae_years.value:.2f} years" in headline
     assert f"{metrics.mae_years.low:.2f} to {metrics.mae_years.high:.2f}" in headline
