@@ -213,7 +213,7 @@ def test_a_mistyped_command_ends_in_one_line(arguments, message, config, capsys)
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "predict", "plan", "manifest build", "manifest check"]
+    "command", ["train", "predict", "evaluate", "plan", "manifest build", "manifest check"]
 )
 def test_the_help_of_every_command_has_an_example(command, capsys):
     assert run([*command.split(), "--help"]) == 0
