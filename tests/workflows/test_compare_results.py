@@ -70,11 +70,11 @@ def test_a_contrast_worked_out_by_hand():
 
 
 def test_errors_not_predictions_are_averaged_over_seeds():
-    """Two seeds miss by 4 years on either side: the mean prediction would be right, none is."""
-    rows = [row("bp", [24, 44, 64], seed=0), row("bp", [16, 36, 56], seed=1)]
+    """Seeds miss by 2 years above and 6 below: the mean prediction would be 2 years off."""
+    rows = [row("bp", [22, 42, 62], seed=0), row("bp", [14, 34, 54], seed=1)]
     arm = results(rows, seeds=(0, 1)).arm_result("bp")
     assert arm.mae_years.value == 4.0
-    assert arm.mae_by_seed == (4.0, 4.0)
+    assert arm.mae_by_seed == (2.0, 6.0)
 
 
 def test_the_target_is_what_the_slowest_arm_of_a_seed_and_fold_ends_with():
