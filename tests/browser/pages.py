@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from brainage.preprocess.quality import FIGURES
+from brainage.reporting.comparison_page import render_comparison
 from brainage.reporting.evaluation import evaluate_predictions
 from brainage.reporting.evaluation_report import render_evaluation_report
 from brainage.reporting.qc_page import QualityPage, ScanCard, render_quality_page
 from brainage.reporting.report import render_report
 from tests.reporting.cohort import evaluation_report, predicted_scans, repeated_scans, run_report
+from tests.reporting.comparisons import comparison
 
 LONG_NAME = "a/rather/long/path_without_any_space_in_it/" + "sub-" + "0123456789" * 6 + ".nii.gz"
 
@@ -64,8 +66,13 @@ def quality(folder: Path) -> str:
     return render_quality_page(page, pictures=folder)
 
 
+def comparison_of_rules(_folder: Path) -> str:
+    return render_comparison(comparison(name=LONG_NAME))
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "evaluation": evaluation,
     "training": training,
     "quality": quality,
+    "comparison": comparison_of_rules,
 }
