@@ -9,38 +9,44 @@ from brainage.commands.options import SubjectFrom
 from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by
 
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="NIfTI, MGH or DICOM, a folder or archive of them, a BIDS root, a manifest CSV.",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL",
+        help="Model folder of a training run, or one of MLflow: models:/name@alias, "
+        "models:/name/version, runs:/id/name.",
+    ),
+]
+Table = Annotated[
+    Path, typer.Option(metavar="CSV", help="Table with one row for each scan, in input order.")
+]
+Answer = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
+    ),
+]
+
+
 def predict(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="NIfTI, MGH or DICOM, a folder or archive of them, a BIDS root, a manifest CSV.",
-        ),
-    ],
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="MODEL",
-            help="Model folder of a training run, or one of MLflow: models:/name@alias, "
-            "models:/name/version, runs:/id/name.",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="CSV", help="Table with one row for each scan, in input order.")
-    ],
+    source: Source,
+    model: Model,
+    out: Table,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
     ] = False,
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")
     ] = 1,
-    answer: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
-        ),
-    ] = "last",
+    answer: Answer = "last",
     subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,

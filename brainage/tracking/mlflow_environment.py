@@ -11,7 +11,7 @@ SETTINGS = {
     "DO_NOT_TRACK": "true",
     # A dead server costs a run seconds: MLflow's own values are 7 retries of 120 seconds.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
     # The terminal belongs to the run's progress.
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_AGENT_HINT": "true",

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from brainage.core.types import Recorder, Scalar
@@ -80,27 +81,30 @@ def open_recorders(
         **{f"tag.{key}": value for key, value in tags.items()},
     )
     mlflow: MlflowRecorder | None = None
-    if config.mlflow:
-        try:
-            # MLflow takes seconds to import, and a run without it never pays them.
-            module = importlib.import_module("brainage.tracking.mlflow_recorder")
-        except Exception as error:  # a broken installation of MLflow stops no training either
-            _log.warning("MLflow is turned off for this run: it cannot be imported: %s", error)
-        else:
-            mlflow = module.MlflowRecorder(
-                config,
-                run_name=run_name,
-                tags=tags,
-                folder=working_folder,
-                run_folder=run_folder,
-                uuid=own_uuid,
-                run_id=mlflow_run_id,
-                parent_run_id=parent_run_id,
-            )
+    if config.mlflow and (module := _mlflow_recorder_module()) is not None:
+        mlflow = module.MlflowRecorder(
+            config,
+            run_name=run_name,
+            tags=tags,
+            folder=working_folder,
+            run_folder=run_folder,
+            uuid=own_uuid,
+            run_id=mlflow_run_id,
+            parent_run_id=parent_run_id,
+        )
     if mlflow is not None and mlflow.run_id is not None:
         jsonl.event("mlflow", run_id=mlflow.run_id)
     recorders: list[Recorder] = [jsonl, *([mlflow] if mlflow else []), *listeners]
     return RunRecord(FanoutRecorder(recorders), mlflow)
+
+
+def _mlflow_recorder_module() -> ModuleType | None:
+    """MLflow takes seconds to import, and a run without it never pays them."""
+    try:
+        return importlib.import_module("brainage.tracking.mlflow_recorder")
+    except Exception as error:  # a broken installation of MLflow stops no training either
+        _log.warning("MLflow is turned off for this run: it cannot be imported: %s", error)
+        return None
 
 
 def _uuid_of(path: Path) -> str | None:

@@ -25,7 +25,7 @@ def uri(tmp_path):
 
 def tell(recorder, folder: Path) -> None:
     """What a run of two epochs tells its recorders."""
-    recorder.parameters({"seed": 0, "data.manifest": "/home/anna/cohort.csv"})
+    recorder.parameters({"seed": 0, "data.manifest": "/lab/anna/cohort.csv"})
     recorder.event("dataset", name="cohort", digest="d1", context="train", scans=6)
     for step in (1, 2):
         recorder.metrics({"val/mae_years": 10.0 / step, "train/loss": math.nan}, step)
@@ -34,8 +34,8 @@ def tell(recorder, folder: Path) -> None:
     (folder / "model" / "weights").write_bytes(b"w")
     (folder / "figures").mkdir(exist_ok=True)
     (folder / "figures" / "a.svg").write_text("<svg/>")
-    (folder / "report.html").write_text("<p>/home/anna/cohort.csv</p>")
-    (folder / "held_out_predictions.csv").write_text("scan\n/home/anna/a.nii\n")
+    (folder / "report.html").write_text("<p>/lab/anna/cohort.csv</p>")
+    (folder / "held_out_predictions.csv").write_text("scan\n/lab/anna/a.nii\n")
     for name in ("report.html", "figures", "held_out_predictions.csv"):
         recorder.artifact(folder / name)
     recorder.event("model", **MODEL)

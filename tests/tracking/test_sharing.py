@@ -5,7 +5,7 @@ import pytest
 from brainage.config.yaml_text import to_yaml
 from brainage.tracking.sharing import Sharing, last_part
 
-PLANTED = "/home/lab/Anna Muster's/O'Brien & Söhne/cohort.csv"
+PLANTED = "/lab/Anna Muster's/O'Brien & Söhne/cohort.csv"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_setting_goes_out_without_the_folders_it_lies_in(sharing):
     ("path", "shown"),
     [
         ("http://me:secret@server:5000/x", "http://server:5000/x"),
-        ("sqlite:////home/anna/mlflow.db", "mlflow.db"),
+        ("sqlite:////lab/anna/mlflow.db", "mlflow.db"),
         ("C:\\Anna\\cohort.csv", "cohort.csv"),
     ],
 )
@@ -36,10 +36,10 @@ def test_an_address_loses_its_password_and_a_path_its_folders(path, shown):
     "text",
     [
         f"<pre>{PLANTED}</pre>",
-        "/home/lab/Anna Muster&#39;s/O&#39;Brien &amp; Söhne/cohort.csv",
+        "/lab/Anna Muster&#39;s/O&#39;Brien &amp; Söhne/cohort.csv",
         to_yaml({"data": {"manifest": PLANTED, "padding": "x" * 70}}),
         to_yaml({"a deep key that makes the line so long": {"that yaml breaks it": [PLANTED]}}),
-        '{"manifest": "/home/lab/Anna Muster\'s/O\'Brien & S\\u00f6hne/cohort.csv"}',
+        '{"manifest": "/lab/Anna Muster\'s/O\'Brien & S\\u00f6hne/cohort.csv"}',
     ],
 )
 def test_a_file_that_is_sent_does_not_hold_the_path_however_it_is_written(sharing, text):
