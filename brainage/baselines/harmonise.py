@@ -72,15 +72,49 @@ class Harmonisation:
         return self.apply(features, sites)
 
     def _rows(self, sites: Sequence[str]) -> npt.NDArray[np.int64]:
-        unknown = sorted(set(sites) - set(self.sites))
-        if unknown:
-            raise CohortError(
-                f"harmonisation: expected the sites of the training part "
-                f"({', '.join(self.sites)}), got {', '.join(unknown)}; how a new site differs "
-                "cannot be known without its scans, so leave harmonisation off"
-            )
+        _refuse_unknown(self.sites, sites)
         places = {site: row for row, site in enumerate(self.sites)}
         return np.array([places[site] for site in sites], dtype=np.int64)
+
+
+def refuse_undecided(sites: Sequence[str], ages_years: Floats, tested_sites: Sequence[str]) -> None:
+    """Refuse a training part from which a test part cannot be harmonised, before it is needed.
+
+    Args:
+        sites: of the N training scans.
+        ages_years: (N,), theirs.
+        tested_sites: of the scans to be tested.
+
+    Raises:
+        CohortError: if a tested site is not among them, a site has too few scans, or ages and
+            sites cannot be told apart.
+    """
+    _refuse_unknown(sorted(set(sites)), tested_sites)
+    if len(set(sites)) == 1:
+        return
+    few = sorted(site for site, n in Counter(sites).items() if n < MIN_SCANS_OF_SITE)
+    if few:
+        raise CohortError(
+            f"harmonisation: expected at least {MIN_SCANS_OF_SITE} training scans of each site, "
+            f"got fewer of {', '.join(few)}; leave these out or harmonisation off"
+        )
+    labels = np.asarray(sites)
+    within = [np.ptp(ages_years[labels == site]) for site in set(sites)]
+    if max(within) == 0:
+        raise CohortError(
+            "harmonisation: expected ages that vary within a site, got one age at each; what age "
+            "does and what the site does cannot be told apart"
+        )
+
+
+def _refuse_unknown(known: Sequence[str], sites: Sequence[str]) -> None:
+    unknown = sorted(set(sites) - set(known))
+    if unknown:
+        raise CohortError(
+            f"harmonisation: expected the sites of the training part ({', '.join(known)}), got "
+            f"{', '.join(unknown)}; how a new site differs cannot be known without its scans, so "
+            "leave harmonisation off"
+        )
 
 
 def fit_harmonisation(
@@ -115,7 +149,7 @@ def fit_harmonisation(
     varies = spread > RELATIVE_ROUNDING * np.maximum(np.abs(features).max(axis=0), 1e-300)
     if len(names) == 1 or not varies.any():
         return harmonisation  # nothing to take out
-    _refuse_undecided(sites, ages_years)
+    refuse_undecided(sites, ages_years, names)
     estimates = _estimate(features[:, varies], sites, ages_years, sexes)
     for name, values in estimates.items():
         getattr(harmonisation, name)[..., varies] = values
@@ -156,23 +190,6 @@ def _estimate(
             "copy one another"
         )
     return estimates
-
-
-def _refuse_undecided(sites: Sequence[str], ages_years: Floats) -> None:
-    """Refuse parts in which the model has no single solution."""
-    few = sorted(site for site, n in Counter(sites).items() if n < MIN_SCANS_OF_SITE)
-    if few:
-        raise CohortError(
-            f"harmonisation: expected at least {MIN_SCANS_OF_SITE} training scans of each site, "
-            f"got fewer of {', '.join(few)}; leave these out or harmonisation off"
-        )
-    labels = np.asarray(sites)
-    within = [np.ptp(ages_years[labels == site]) for site in set(sites)]
-    if max(within) == 0:
-        raise CohortError(
-            "harmonisation: expected ages that vary within a site, got one age at each; what age "
-            "does and what the site does cannot be told apart"
-        )
 
 
 def _sex_is_no_site_s(sites: Sequence[str], sexes: Sequence[str]) -> bool:

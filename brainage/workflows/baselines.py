@@ -3,7 +3,7 @@
 They get the validation scans too, since they need none to stop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from brainage.baselines.config import BaselinesConfig
 from brainage.baselines.gaussian_process import gaussian_process_ages, voxel_coordinates
-from brainage.baselines.harmonise import fit_harmonisation
+from brainage.baselines.harmonise import fit_harmonisation, refuse_undecided
 from brainage.baselines.kernel_ridge import kernel_ridge_ages
 from brainage.baselines.ridge import ridge_ages
 from brainage.baselines.voxels import VoxelProducts, voxel_products
 from brainage.config.run import RunConfig
 from brainage.data.splits import Split
+from brainage.errors import CohortError
+from brainage.scans.record import ScanRecord
 from brainage.workflows.cohort import Cohort
 from brainage.workflows.tissue_volumes import cohort_tissue_volumes
 
@@ -26,6 +28,8 @@ Floats = npt.NDArray[np.floating]
 MOST_SCANS = 1000
 """Training scans that methods on voxels learn from: their kernels have this many squared numbers.
 Of more, every so many-th in order of age is taken."""
+
+UNKNOWN_SITE = "unknown"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,28 @@ def prepare_baselines(config: RunConfig, cohort: Cohort) -> BaselineData:
     """
     tissue = cohort_tissue_volumes(cohort.keys, config.preprocess, Path(config.data.cache_dir))
     return BaselineData(cohort, tissue, config.baselines)
+
+
+def refuse_harmonisation(
+    config: RunConfig, records: Sequence[ScanRecord], splits: Mapping[str, Split]
+) -> None:
+    """Refuse parts that cannot be harmonised where the run asks for it, before it trains.
+
+    Raises:
+        CohortError: names the part and the site.
+    """
+    if config.baselines.harmonise == "none":
+        return
+    sites = [record.site or UNKNOWN_SITE for record in records]
+    for name, split in splits.items():
+        if not split.test:
+            continue
+        known = [*split.train, *split.validation]
+        ages = np.array([records[index].age_years for index in known], dtype=np.float64)
+        try:
+            refuse_undecided([sites[i] for i in known], ages, [sites[i] for i in split.test])
+        except CohortError as error:
+            raise CohortError(f"baselines.harmonise: {name}: {error}") from error
 
 
 def baseline_ages(data: BaselineData, split: Split) -> dict[str, npt.NDArray[np.float64]]:
@@ -108,7 +134,7 @@ def _tissue_ridge_ages(data: BaselineData, split: Split) -> Floats:
     ages = cohort.ages_years[known].astype(np.float64)
     subjects = _subjects(cohort, known)
     if data.config.harmonise == "combat":
-        sites = [record.site or "unknown" for record in cohort.records]
+        sites = [record.site or UNKNOWN_SITE for record in cohort.records]
         sexes = [cohort.records[index].sex for index in known]
         harmonisation = fit_harmonisation(
             training,

@@ -19,6 +19,7 @@ from brainage.data.splits import refuse_overlap
 from brainage.errors import BrainageError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.progress import StageProgress
+from brainage.workflows.baselines import refuse_harmonisation
 from brainage.workflows.cohort import Cohort, prepare_cohort, with_digests
 from brainage.workflows.evaluate_leakage import refuse_leaking_split
 from brainage.workflows.finished_run import FinishedRun
@@ -103,6 +104,7 @@ def train(
         unseen = read_unseen(config).records
         refuse_overlap(with_digests(manifest.records), with_digests(unseen))
     planned = plan_fits(manifest.records, config)
+    refuse_harmonisation(config, manifest.records, {part.name: part.split for part in planned})
     for each in configs:
         splits = {part.name: part.split for part in planned}
         refuse_unknown_groups(manifest.records, splits, each.data.balance)
@@ -130,6 +132,7 @@ def _run(
         with clock.measure("preprocess"):
             cohort = _prepare(config, manifest, record.recorder)
         usable = usable_fits(planned, manifest.records, cohort, config)
+        refuse_harmonisation(config, cohort.records, {part.name: part.split for part in usable})
         for part in usable:
             refuse_leaking_split(part.split, cohort.records, cohort.keys)
         shared = SharedRun(

@@ -12,7 +12,8 @@ from brainage.scans.manifest import ScanRecord
 from brainage.workflows import baselines
 from brainage.workflows.baselines import METHODS, BaselineData, baseline_ages
 from brainage.workflows.cohort import Cohort
-from tests.workflows.tiny import read_table
+from brainage.workflows.train import train
+from tests.workflows.tiny import read_table, tiny_config
 
 SPLIT = Split(tuple(range(36)), tuple(range(36, 40)), tuple(range(40, 60)))
 
@@ -72,6 +73,19 @@ def test_a_site_that_is_only_tested_cannot_be_harmonised(data):
     sites = Split(tuple(range(0, 60, 2)), (), tuple(range(1, 60, 2)))
     with pytest.raises(CohortError, match="got b; how a new site differs"):
         baseline_ages(replace(data, config=BaselinesConfig(harmonise="combat")), sites)
+
+
+def test_a_run_that_cannot_be_harmonised_is_refused_before_it_trains(cohort, tmp_path):
+    config = tiny_config(
+        cohort,
+        baselines={"harmonise": "combat"},
+        split={"leave_one_site_out": True, "min_site_subjects": 2},
+    )
+    with pytest.raises(
+        CohortError, match=r"baselines\.harmonise: site-a: .* \(b\), got a; how a new"
+    ):
+        train(config, runs_folder=tmp_path, resume=None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_of_many_scans_kernels_learn_from_some_at_all_ages(data, monkeypatch):
