@@ -75,6 +75,34 @@ def test_what_is_validated_and_tested_on_teaches_nothing(fit, prepared, split):
     )
 
 
+def test_only_validation_scans_decide_when_to_stop(prepared, split, tmp_path):
+    config = tiny_config(trainer={"epochs": 3, "early_stopping": {"patience": 1}})
+
+    def fit(cohort, folder):
+        return fit_split(
+            config, cohort, split, name="holdout", checkpoints=tmp_path / folder, fingerprint="f",
+            recorder=FanoutRecorder([]),
+        )  # fmt: skip
+
+    first = fit(prepared, "1")
+    tested = fit(changed(prepared, split.test), "2")
+    assert same_weights(first, tested)
+    assert first.result.best_epoch == tested.result.best_epoch is not None
+    assert first.result.history[0]["val/mae_years"] == tested.result.history[0]["val/mae_years"]
+    assert first.test_ages_by_block[3].tolist() != tested.test_ages_by_block[3].tolist()
+
+
+def test_stopping_without_scans_to_validate_on_is_refused(prepared, split, tmp_path):
+    config = tiny_config(trainer={"early_stopping": {}})
+    with pytest.raises(
+        CohortError, match=r"final: trainer\.early_stopping needs scans to validate"
+    ):
+        fit_split(
+            config, prepared, replace(split, validation=()), name="final", checkpoints=tmp_path,
+            fingerprint="f", recorder=FanoutRecorder([]),
+        )  # fmt: skip
+
+
 def test_every_training_scan_teaches(fit, prepared, split):
     first = fit()
     for index in split.train:

@@ -86,7 +86,12 @@ def fit_all(config, prepared, folder):
 
 @pytest.fixture(scope="module")
 def nested(cohort, prepared, tmp_path_factory):
-    config = nested_config(cohort, split={"folds": 3, "inner_folds": 2}, trainer={"epochs": 1})
+    config = nested_config(
+        cohort,
+        split={"folds": 3, "inner_folds": 2},
+        trainer={"epochs": 1},
+        inference={"kept": "folds"},
+    )
     with pytest.MonkeyPatch.context() as patch:
         spy = Spy(patch)
         fits = fit_all(config, prepared, tmp_path_factory.mktemp("fits"))
@@ -96,14 +101,14 @@ def nested(cohort, prepared, tmp_path_factory):
 def test_what_an_outer_fold_tests_is_in_no_inner_fit(nested):
     _, calls, _ = nested
     outer = {call.name: call.split for call in calls if "/" not in call.name}
-    assert set(outer) == {"fold1", "fold2", "fold3", "final"}
+    assert set(outer) == {"fold1", "fold2", "fold3"}
     for call in calls:
         part, _, inner = call.name.partition("/")
         if inner:
             used = {*call.split.train, *call.split.validation, *call.split.test}
             assert not used & set(outer[part].test)
             assert used == set(outer[part].train)
-    assert len(calls) == 4 * (2 * 2 + 1)
+    assert len(calls) == 3 * (2 * 2 + 1)
 
 
 def test_the_candidate_with_the_lowest_inner_error_trains_on_the_whole_training_part(nested):
@@ -146,13 +151,24 @@ def test_choice_and_errors_are_told(cohort, tmp_path):
     assert files == [f"{c}/inner{k}.json" for c in ("dull", "keen") for k in (1, 2)]
 
 
-@pytest.fixture
-def search(cohort, prepared, tmp_path):
+@pytest.fixture(scope="module")
+def search(cohort, prepared, tmp_path_factory):
     """All fits of a run with inner folds, in a folder by name."""
     config = nested_config(
         cohort, split={"inner_folds": 2}, trainer={"epochs": 2, "early_stopping": {"patience": 1}}
     )
-    return lambda name: fit_all(config, prepared, tmp_path / name)
+    folder = tmp_path_factory.mktemp("search")
+    return lambda name: fit_all(config, prepared, folder / name)
+
+
+@pytest.fixture(scope="module")
+def whole(search):
+    """The fits of a search that was not interrupted, and how they were called."""
+    with pytest.MonkeyPatch.context() as patch:
+        spy = Spy(patch)
+        fits = search("whole")
+    assert len(spy.calls) == 5
+    return fits, [call.name for call in spy.calls]
 
 
 def same(fits, expected):
@@ -167,20 +183,19 @@ def same(fits, expected):
 
 
 @pytest.mark.parametrize("stop_at", [1, 4])
-def test_a_search_that_was_interrupted_ends_like_one_that_was_not(search, stop_at, monkeypatch):
-    whole = Spy(monkeypatch)
-    expected = search("whole")
-    assert len(whole.calls) == 5
+def test_a_search_that_was_interrupted_ends_like_one_that_was_not(
+    search, whole, stop_at, monkeypatch
+):
+    expected, calls = whole
     Spy(monkeypatch, stop_at)
     with pytest.raises(KeyboardInterrupt):
-        search("interrupted")
+        search(f"interrupted{stop_at}")
     again = Spy(monkeypatch)
-    same(search("interrupted"), expected)
-    assert [call.name for call in again.calls] == [call.name for call in whole.calls[stop_at:]]
+    same(search(f"interrupted{stop_at}"), expected)
+    assert [call.name for call in again.calls] == calls[stop_at:]
 
 
-def test_a_search_killed_within_an_inner_fit_goes_on_there(search, monkeypatch):
-    expected = search("whole")
+def test_a_search_killed_within_an_inner_fit_goes_on_there(search, whole, monkeypatch):
     saved = []
     save = CheckpointStore.save
 
@@ -193,18 +208,19 @@ def test_a_search_killed_within_an_inner_fit_goes_on_there(search, monkeypatch):
     monkeypatch.setattr(CheckpointStore, "save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         search("killed")
-    same(search("killed"), expected)
+    same(search("killed"), whole[0])
     assert saved[:5] == [("inner1", 1), ("inner1", 2), ("inner2", 1), ("inner2", 2), ("inner1", 1)]
 
 
-def test_a_result_of_another_run_is_not_taken(search, tmp_path, monkeypatch):
-    search("run")
-    kept = tmp_path / "run/holdout/inner/dull/inner1.json"
+def test_a_result_of_another_run_is_not_taken(cohort, prepared, tmp_path, monkeypatch):
+    config = nested_config(cohort, split={"inner_folds": 2}, trainer={"epochs": 1})
+    fit_all(config, prepared, tmp_path)
+    kept = tmp_path / "holdout/inner/dull/inner1.json"
     content = json.loads(kept.read_text())
     kept.write_text(json.dumps({**content, "fingerprint": "another"}))
-    (tmp_path / "run/holdout/inner/dull/inner2.json").write_text("{damaged")
+    kept.with_name("inner2.json").write_text("{damaged")
     again = Spy(monkeypatch)
-    search("run")
+    fit_all(config, prepared, tmp_path)
     assert [call.name for call in again.calls] == ["holdout/inner1", "holdout/inner2", "holdout"]
 
 

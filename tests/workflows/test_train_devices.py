@@ -63,6 +63,24 @@ def test_two_devices_give_the_weights_of_one(holdout, config: Path) -> None:
     assert (folder / table).read_text() == (holdout.folder / table).read_text()
 
 
+@pytest.mark.slow
+def test_two_devices_choose_and_stop_like_one(config: Path) -> None:
+    words = ("--config", "tiny.yaml", "--json", "--set", "split.inner_folds=2")
+    words += ("--set", "trainer.early_stopping={patience: 1}")
+    words += ("--set", "search={candidates: {a: [], b: [blocks.num_blocks=2]}}")
+    folders = []
+    for number in "12":
+        process = start(*words, "--devices", number, "--runs", number)
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        folders.append(Path(json.loads(out)["run_dir"]))
+    for name in (WEIGHTS, "held_out_predictions.csv"):
+        assert sha256(folders[0] / name) == sha256(folders[1] / name)
+    one, two = (json.loads((folder / "metrics.json").read_text()) for folder in folders)
+    assert one["search"] == two["search"]
+    assert one["epochs"] == two["epochs"]
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
