@@ -10,6 +10,8 @@ SHELL := bash
 
 VENV ?= .venv
 CONFIG ?= lfnn3d.yaml
+# Test files are shared out to so many processes.
+TEST_PROCESSES ?= 2
 
 bin := $(VENV)/bin
 stamp := $(VENV)/.installed
@@ -45,7 +47,7 @@ train: $(stamp) ## train on the sample and predict two scans that the model has 
 	  "see $$folder/report.html"
 
 test: $(stamp) ## the default test suite, with coverage
-	@$(bin)/python -m pytest --cov
+	@$(bin)/python -m pytest --cov -n $(TEST_PROCESSES) --dist loadfile
 
 lint: $(stamp) ## format, lint, types and import rules
 	@$(bin)/ruff format --check .

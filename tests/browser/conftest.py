@@ -14,11 +14,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker of these tests known."""
-    config.addinivalue_line("markers", "browser: opens pages in Chromium; skipped without it")
-
-
 @dataclass
 class Opened:
     """A page in the browser, with everything it said and asked for."""
