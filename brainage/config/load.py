@@ -16,6 +16,8 @@ from brainage.config.yaml_text import to_yaml
 if TYPE_CHECKING:  # the module imports torch, which a configuration can do without
     from brainage.core.types import Scalar
 
+_MEANS = frozenset({"memory_gb", "num_loader_workers", "preprocess_jobs"})
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Load, override, validate and cross-check a configuration.
@@ -50,9 +52,11 @@ def dump_config(config: RunConfig) -> str:
 def config_hash(config: RunConfig) -> str:
     """SHA-256 (hexadecimal) of the resolved configuration, whatever the order of its keys.
 
-    How devices share the run is left out: the same run can go on with other ones.
+    How devices share the run, and with how much memory and how many processes data are prepared,
+    is left out: the same run can go on with others.
     """
     content = {key: value for key, value in to_plain(config).items() if key != "parallel"}
+    content["data"] = {k: v for k, v in content["data"].items() if k not in _MEANS}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

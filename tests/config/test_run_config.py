@@ -20,6 +20,7 @@ from brainage.config.validation import to_plain
 from brainage.config.yaml_text import parse_yaml
 from brainage.core.config import HeadConfig, ObjectiveConfig
 from brainage.core.training_config import OptimizerConfig, TrainerConfig
+from brainage.data.config import DataConfig
 from brainage.errors import ConfigError
 
 positive = st.floats(1e-8, 1e3)
@@ -62,6 +63,14 @@ def test_the_hash_depends_on_values_only():
     backwards = dict(reversed(to_plain(config).items()))
     assert config_hash(config_from_mapping(backwards)) == config_hash(config)
     assert config_hash(dataclasses.replace(config, seed=1)) != config_hash(config)
+
+
+def test_a_run_can_go_on_with_other_memory_and_processes_but_not_with_other_data():
+    config = RunConfig(name="run")
+    other = DataConfig(memory_gb=1.0, num_loader_workers=3, preprocess_jobs=2)
+    assert config_hash(dataclasses.replace(config, data=other)) == config_hash(config)
+    balanced = dataclasses.replace(config, data=DataConfig(balance="age"))
+    assert config_hash(balanced) != config_hash(config)
 
 
 def test_flat_values_have_dotted_names():
