@@ -90,7 +90,7 @@ def test_predict_hands_its_options_to_the_workflow(workflow):
         (
             (Path("scans"),),
             {
-                "model": Path("m"),
+                "model": "m",
                 "out": Path("p.csv"),
                 "resume": True,
                 "jobs": 2,

@@ -8,7 +8,6 @@ import typer
 from brainage.commands.options import SubjectFrom
 from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by
 
-
 Source = Annotated[
     Path,
     typer.Argument(

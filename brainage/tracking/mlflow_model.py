@@ -88,7 +88,8 @@ def log_folder_model(
         )
         model_id = str(logged.model_id)
         _store(client, logged, run_id, model_folder, loader)
-        batch = metrics_at(metrics, step, run_id=run_id, model_id=model_id)
+        # A result has no epoch; MLflow shows these numbers with the run, too, where they are so.
+        batch = metrics_at(metrics, 0, run_id=run_id, model_id=model_id)
         if batch:
             client.log_batch(run_id, metrics=batch)
     outputs = client.get_run(run_id).outputs

@@ -145,5 +145,8 @@ def test_what_is_not_there_is_refused_before_a_table_is_written(holdout, tmp_pat
 
 
 def test_the_model_s_loader_predicts_paths(holdout, predicted):
-    ages = load_predictor(holdout.summary.model_dir)([predicted.source / "1/T1w.nii.gz"])
-    assert [f"{age:.4f}" for age in ages] == [read_table(predicted.table)[0]["predicted_age"]]
+    predictor = load_predictor(holdout.summary.model_dir)
+    (age, reason), (no_age, why) = predictor([predicted.source / f"{n}/T1w.nii.gz" for n in "12"])
+    rows = read_table(predicted.table)
+    assert (f"{age:.4f}", reason) == (rows[0]["predicted_age"], "")
+    assert (no_age, why) == (None, f"read: {rows[1]['reason']}")
