@@ -118,7 +118,7 @@ def test_the_unseen_scans_have_the_ages_that_predict_gives_them(holdout, predict
 
 
 def test_the_task_travels_through_the_bundle_unchanged(holdout):
-    task = load_bundle(holdout.summary.model_dir).task
+    task = load_bundle(holdout.summary.model_dir).members[0].task
     assert task_from_mapping(task_to_mapping(task)) == task
 
 
