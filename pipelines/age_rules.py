@@ -61,6 +61,20 @@ RECIPES: dict[str, tuple[str, ...]] = {
 }
 """What both rules try: equal effort."""
 
+ARTEFACTS = (
+    "augmentation.motion_probability=0.2",
+    "augmentation.ghosting_probability=0.1",
+    "augmentation.anisotropy_probability=0.2",
+    "augmentation.spike_probability=0.05",
+)
+DATA: dict[str, tuple[str, ...]] = {
+    "as scanned": (),
+    "artefacts": ARTEFACTS,
+    "balanced by age": ("data.balance=age",),
+    "40 epochs, artefacts, EMA": ("trainer.epochs=40", *ARTEFACTS, "engine.ema_decay=0.98"),
+}
+"""What training volumes undergo, and how often each is shown."""
+
 
 def _followers(*changes: str) -> tuple[str, ...]:
     return (*ALL_LEAD, "objective.leader_fraction=0.5", *changes)
@@ -90,6 +104,11 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
         "50% running, kl": (*_RUNNING, "objective.follower_distance=kl"),
         "50% running, grown": (*_RUNNING, "objective.follower_warmup_fraction=0.5"),
         "50% running, leaders only": (*_RUNNING, "objective.follower_weight=0.0"),
+    },
+    "data": {
+        f"{rule}, {name}": (*settings, *changes)
+        for name, changes in DATA.items()
+        for rule, settings in (("bp", BP), ("lfnn_l", ALL_LEAD))
     },
     "plain_ages": {
         "100%": (*ALL_LEAD, *_PLAIN),
