@@ -21,7 +21,7 @@ from brainage.tracking.mlflow_api import Metric, MlflowClient, MlflowException, 
 from brainage.tracking.mlflow_recorder import results_among
 from brainage.tracking.mlflow_run import MlflowRun
 from brainage.tracking.mlflow_store import find_run, run_tags, start_run
-from brainage.tracking.mlflow_values import metrics_at, one_line
+from brainage.tracking.mlflow_values import is_unreachable, metrics_at, one_line
 from brainage.tracking.sharing import Sharing
 
 _log = logging.getLogger(__name__)
@@ -93,6 +93,11 @@ def sync_record(record: Record, uri: str) -> Sent:
             warnings.simplefilter("ignore")
             return _sync(record, MlflowClient(uri), uri)
     except (MlflowException, OSError) as error:
+        if is_unreachable(error):
+            raise TrackingError(
+                f"{record.folder}: {one_line(uri)} does not answer; sync again when it does, or "
+                "name another store with --uri"
+            ) from error
         raise TrackingError(
             f"{record.folder}: not all of it could be sent to {one_line(uri)}: {one_line(error)}"
         ) from error

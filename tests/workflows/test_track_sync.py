@@ -124,6 +124,7 @@ def connections(server: socket.socket) -> int:
         count += 1
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_costs_a_run_seconds_and_nothing_else(
     cohort, tmp_path, uri, monkeypatch
 ):
