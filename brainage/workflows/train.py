@@ -134,7 +134,8 @@ def _run(
         usable = usable_fits(planned, manifest.records, cohort, config)
         refuse_harmonisation(config, cohort.records, {part.name: part.split for part in usable})
         for part in usable:
-            refuse_leaking_split(part.split, cohort.records, cohort.keys)
+            for split in (part.split, *part.inner):
+                refuse_leaking_split(split, cohort.records, cohort.keys)
         shared = SharedRun(
             config, cohort, usable, {part.name: folder.checkpoints(part.name) for part in usable}
         )
