@@ -16,11 +16,11 @@ Source = Annotated[
     ),
 ]
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="MODEL",
         help="Model folder of a training run, or one of MLflow: models:/name@alias, "
-        "models:/name/version, runs:/id/name.",
+        "models:/name/version, runs:/id/name. Without it the demonstration model is asked.",
     ),
 ]
 Table = Annotated[
@@ -37,8 +37,8 @@ Answer = Annotated[
 
 def predict(
     source: Source,
-    model: Model,
     out: Table,
+    model: Model = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
     ] = False,
@@ -57,10 +57,12 @@ def predict(
 
     \b
     Example:
+      brainage predict scans/ --out predictions.csv
       brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
       brainage predict scans/ --model models:/brainage@champion --out predictions.csv
     """
-    command = ["brainage", "predict", str(source), "--model", model, "--out", str(out)]
+    named = [] if model is None else ["--model", model]
+    command = ["brainage", "predict", str(source), *named, "--out", str(out)]
     command += [] if answer == "last" else ["--answer", answer]
     command += [] if subject_from == "hash" else ["--subject-from", subject_from]
     with reporting(as_json, verbose) as stream, resumable_by(command, "--resume"):

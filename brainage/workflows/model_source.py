@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from brainage.bundle.demonstration import DEMONSTRATION
 from brainage.errors import TrackingError
 from brainage.tracking.config import TrackingConfig
 
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def model_folder(model: str) -> Iterator[Path]:
+def model_folder(model: str | None) -> Iterator[Path]:
     """The folder of a model bundle, there as long as the context is.
 
     A model of MLflow is downloaded into a temporary folder first. Nothing is trusted because of
@@ -28,7 +29,7 @@ def model_folder(model: str) -> Iterator[Path]:
     Args:
         model: a folder, or ``models:/name@alias``, ``models:/name/version`` or ``runs:/id/name``
             of the store in MLFLOW_TRACKING_URI, which is ``mlflow.db`` in the working folder
-            unless it is set.
+            unless it is set. None is the demonstration model that comes with the package.
 
     Yields:
         The folder. It is the user's own, or goes with the context.
@@ -36,6 +37,9 @@ def model_folder(model: str) -> Iterator[Path]:
     Raises:
         TrackingError: if the store cannot be reached or has no such model.
     """
+    if model is None:
+        yield DEMONSTRATION
+        return
     if not model.startswith(SCHEMES):
         yield Path(model)
         return

@@ -1,11 +1,13 @@
 """``brainage predict``: raw scans to ages, with the preprocessing stored in the model."""
 
+import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from brainage.bundle.demonstration import demonstration_limits
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
 from brainage.errors import RunFolderError, ScanError
@@ -26,11 +28,13 @@ from brainage.workflows.predictions_table import (
 )
 from brainage.workflows.summary import PredictSummary
 
+_log = logging.getLogger(__name__)
+
 
 def predict(
     source: Path,
     *,
-    model: Path | str,
+    model: Path | str | None,
     out: Path,
     resume: bool,
     jobs: int,
@@ -41,7 +45,8 @@ def predict(
 
     Args:
         source: a NIfTI file, a folder, a BIDS root or a manifest.
-        model: a bundle's folder, or a URI of MLflow as `model_folder` has them.
+        model: a bundle's folder, or a URI of MLflow as `model_folder` has them; None takes the
+            demonstration model, and a warning says what it is.
         out: the table to write.
         resume: keep the rows an interrupted call has written.
         jobs: preprocessing processes.
@@ -51,8 +56,10 @@ def predict(
     Raises:
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
     """
-    with model_folder(str(model)) as folder:
+    with model_folder(None if model is None else str(model)) as folder:
         bundle = load_bundle(folder)
+        if model is None:
+            _log.warning("%s", demonstration_limits(bundle))
         bundle.check_answer(answer)
         records = find_scans(source, subject_from=subject_from).records
         refuse_input_as_output(out, [source, *(record.scan for record in records)])
