@@ -40,6 +40,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (gzip.compress(idx((1, 28, 28), bytes(784))), "not the original file of MNIST"),
         (gzip.compress(bytes(2000))[:20], "cannot be read"),
     ],
+    ids=["not packed", "another file", "cut off"],
 )
 def test_a_damaged_or_other_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
