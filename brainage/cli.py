@@ -116,7 +116,7 @@ def train(
 
     settings = load_config(source, overrides or ())
     if devices > 1 and not is_rank():
-        from brainage.workflows.launch import launch_training
+        from brainage.workflows.train.launch import launch_training
 
         words = option_words(config=config, runs=runs, resume=resume, set=overrides)
         words += [*(["--json"] if as_json else []), *["-v"] * verbose]
@@ -124,7 +124,7 @@ def train(
     with _reporting(as_json, verbose) as out:
         command = ["brainage", "train", *devices_words(), "--resume"]
         with _resumable_by(command, str(resume) if resume else None):
-            from brainage.workflows.train import train_as_rank as run_training
+            from brainage.workflows.train.run import train_as_rank as run_training
 
             return _finish(run_training(settings, runs_folder=runs, resume=resume), as_json, out)
 
@@ -177,7 +177,7 @@ def preprocess(
         from brainage.config.preprocess import load_preprocess_config
 
         settings = load_preprocess_config(config, overrides or ())
-        from brainage.workflows.preprocess import preprocess as run_preprocessing
+        from brainage.workflows.preprocess.run import preprocess as run_preprocessing
 
         summary = run_preprocessing(
             source,

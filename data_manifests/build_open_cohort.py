@@ -1,4 +1,4 @@
-"""Write the manifests of the open cohort: every T1w scan of the four studies, and who may be shared.
+"""Write the manifests of the open cohort: every scan of the four studies, and who may be shared.
 
     python data_manifests/build_open_cohort.py ../shared/data
 

@@ -35,9 +35,9 @@ from brainage.data.splits import make_folds
 from brainage.errors import BrainageError, ConfigError
 from brainage.scans.manifest import read_manifest
 from brainage.tracking.fanout import FanoutRecorder
-from brainage.workflows.baselines import kernel_ridge_of_split
-from brainage.workflows.cohort import Cohort, prepare_cohort
-from brainage.workflows.fitting import fit_split
+from brainage.workflows.train.baselines import kernel_ridge_of_split
+from brainage.workflows.train.cohort import Cohort, prepare_cohort
+from brainage.workflows.train.fitting import fit_split
 from pipelines.study import KeptRows, mean_with_interval
 
 _log = logging.getLogger(__name__)

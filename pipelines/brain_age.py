@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from brainage.config.load import load_config
-from brainage.workflows.baselines import METHODS
 from brainage.workflows.summary import TrainSummary
-from brainage.workflows.train import train
+from brainage.workflows.train.baselines import METHODS
+from brainage.workflows.train.run import train
 
 _log = logging.getLogger(__name__)
 

@@ -25,11 +25,11 @@ from brainage.bundle.load import load_bundle
 from brainage.config.load import load_config
 from brainage.config.run import RunConfig
 from brainage.errors import BrainageError, BundleError
-from brainage.workflows.evaluate import Prediction, evaluate_scans
-from brainage.workflows.evaluate_checks import Consent
-from brainage.workflows.evaluate_results import EvaluateSummary
-from brainage.workflows.run_folder import write_text
-from brainage.workflows.train import train
+from brainage.workflows.evaluate.checks import Consent
+from brainage.workflows.evaluate.results import EvaluateSummary
+from brainage.workflows.evaluate.run import Prediction, evaluate_scans
+from brainage.workflows.train.run import train
+from brainage.workflows.train.run_folder import write_text
 
 CONFIG = "demonstration.yaml"
 ELSEWHERE = Path("data_manifests/open_cohort/other.csv")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainage.errors import BrainageError, CohortError
-from brainage.workflows.baselines import METHODS
+from brainage.workflows.train.baselines import METHODS
 from pipelines.study import mean_with_interval
 
 TABLE = "held_out_predictions.csv"

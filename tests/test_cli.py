@@ -46,7 +46,7 @@ def workflow(monkeypatch: pytest.MonkeyPatch):
             calls.append((args, kwargs))
             return behaviour()
 
-        module = ModuleType(f"brainage.workflows.{name}")
+        module = ModuleType(f"brainage.workflows.{name}.run")
         setattr(module, function or name, called)
         monkeypatch.setitem(sys.modules, module.__name__, module)
         return calls
@@ -148,8 +148,8 @@ def test_a_bug_keeps_its_traceback(workflow):
 def test_a_manifest_is_built_and_checked_by_its_workflow(workflow):
     build, check = workflow("x", Result), workflow("y", Result)
     module = sys.modules["brainage.workflows.manifest"] = ModuleType("brainage.workflows.manifest")
-    module.build_manifest = sys.modules["brainage.workflows.x"].x
-    module.check_manifest = sys.modules["brainage.workflows.y"].y
+    module.build_manifest = sys.modules["brainage.workflows.x.run"].x
+    module.check_manifest = sys.modules["brainage.workflows.y.run"].y
     try:
         assert run(["manifest", "build", "scans", "--out", "m.csv"]) == 0
         assert run(["manifest", "check", "m.csv", "--root", "data"]) == 0
@@ -248,7 +248,7 @@ def predict(*args, **kwargs):
     warnings.warn("a warning")
     return Result()
 
-module = types.ModuleType("brainage.workflows.predict")
+module = types.ModuleType("brainage.workflows.predict.run")
 module.predict = predict
 sys.modules[module.__name__] = module
 main()

@@ -52,7 +52,7 @@ def speed(
         from brainage.config.speed import load_speed_config
 
         settings = load_speed_config(config, overrides or ())
-        from brainage.workflows.benchmark_speed import benchmark_speed
+        from brainage.workflows.benchmark.speed import benchmark_speed
 
         return finish(benchmark_speed(settings, out=out, report=tell), as_json, stream)
 
@@ -79,7 +79,7 @@ def preprocess_speed(
         from brainage.config.preprocess import load_preprocess_config
 
         settings = load_preprocess_config(config, overrides or ())
-        from brainage.workflows.benchmark_preprocess import benchmark_preprocess
+        from brainage.workflows.benchmark.preprocess import benchmark_preprocess
 
         result = benchmark_preprocess(source, settings, limit=limit, rounds=rounds, report=tell)
         return finish(result, as_json, stream)

@@ -66,7 +66,7 @@ def compare(
 
             source = config or cast("Path", resume) / "config.yaml"
             settings = load_compare_config(source, overrides or ())
-            from brainage.workflows.compare import compare as run_comparison
+            from brainage.workflows.compare.run import compare as run_comparison
 
             summary = run_comparison(settings, runs_folder=runs, resume=resume, report=tell)
             return finish(summary, as_json, stream)

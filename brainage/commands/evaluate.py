@@ -94,8 +94,8 @@ def evaluate(
         words += option_words(**{"answer": answer, "subject-from": subject_from})
         last = "--resume"
     with reporting(as_json, verbose) as stream, resumable_by(words, last):
-        from brainage.workflows.evaluate import Prediction, evaluate_scans, evaluate_table
-        from brainage.workflows.evaluate_checks import Consent
+        from brainage.workflows.evaluate.checks import Consent
+        from brainage.workflows.evaluate.run import Prediction, evaluate_scans, evaluate_table
 
         consent = Consent(other_people=other_people, again=again)
         if predictions is not None:

@@ -92,8 +92,8 @@ def plan(
             raise ConfigError("--devices: expected a number of devices, or --blocks with numbers")
         numbers = () if named else _numbers("--blocks", blocks)
         further = _numbers("--simulate", simulate) if simulate else ()
-        from brainage.workflows.plan import make_plan
-        from brainage.workflows.plan_case import PlanRequest
+        from brainage.workflows.plan.case import PlanRequest
+        from brainage.workflows.plan.run import make_plan
 
         request = PlanRequest(
             devices=devices,

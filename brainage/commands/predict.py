@@ -66,7 +66,7 @@ def predict(
     command += [] if answer == "last" else ["--answer", answer]
     command += [] if subject_from == "hash" else ["--subject-from", subject_from]
     with reporting(as_json, verbose) as stream, resumable_by(command, "--resume"):
-        from brainage.workflows.predict import predict as run_prediction
+        from brainage.workflows.predict.run import predict as run_prediction
 
         summary = run_prediction(
             source,

@@ -44,7 +44,7 @@ def sync(
     """
     prepare_environment(patient=True)
     with reporting(as_json, verbose) as stream:
-        from brainage.workflows.track_sync import sync_runs
+        from brainage.workflows.track.sync import sync_runs
 
         return finish(sync_runs(runs, uri=uri), as_json, stream)
 
@@ -79,6 +79,6 @@ def register(
     """
     prepare_environment(patient=True)
     with reporting(as_json, verbose) as stream:
-        from brainage.workflows.track_register import register_run
+        from brainage.workflows.track.register import register_run
 
         return finish(register_run(run, name=name, alias=alias, uri=uri), as_json, stream)

@@ -35,7 +35,7 @@ def calls(monkeypatch, tmp_path):
         made.append((config, options))
         return Done()
 
-    module = ModuleType("brainage.workflows.compare")
+    module = ModuleType("brainage.workflows.compare.run")
     module.compare = compare
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return made

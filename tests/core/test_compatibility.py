@@ -12,7 +12,7 @@ from brainage.core.learner import Learner
 from brainage.core.rules import RULES
 from brainage.core.training_config import EngineConfig
 from brainage.errors import ConfigError
-from brainage.workflows.benchmark_speed import benchmark_speed
+from brainage.workflows.benchmark.speed import benchmark_speed
 
 REGRESSION, BINS = TaskConfig(name="regression"), TaskConfig(name="soft_bins")
 CLASSES = TaskConfig(name="classification", num_classes=3)

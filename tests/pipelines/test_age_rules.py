@@ -7,7 +7,7 @@ import pytest
 from brainage.data.volumes import ArrayVolumes
 from brainage.errors import ConfigError
 from brainage.scans.manifest import ScanRecord
-from brainage.workflows.cohort import Cohort
+from brainage.workflows.train.cohort import Cohort
 from pipelines.age_rules import (
     PANELS,
     Study,

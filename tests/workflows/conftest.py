@@ -10,9 +10,9 @@ import torch
 
 from brainage.bundle.model import ModelBundle
 from brainage.config.run import RunConfig
-from brainage.workflows.predict import predict
+from brainage.workflows.predict.run import predict
 from brainage.workflows.summary import PredictSummary, TrainSummary
-from brainage.workflows.train import train
+from brainage.workflows.train.run import train
 from tests.workflows.tiny import TinyCohort, make_cohort, tiny_config
 
 

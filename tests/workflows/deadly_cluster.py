@@ -16,7 +16,7 @@ import distributed
 from brainage.derivatives.task import MakeDerivatives
 from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.worker import PreprocessOutcome
-from brainage.workflows.preprocess_dask import preprocess_on_dask
+from brainage.workflows.preprocess.dask_cluster import preprocess_on_dask
 
 
 @dataclass(frozen=True)

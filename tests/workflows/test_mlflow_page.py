@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from brainage.tracking.mlflow_api import MlflowClient
-from brainage.workflows.track_sync import sync_runs
-from brainage.workflows.train import train
+from brainage.workflows.track.sync import sync_runs
+from brainage.workflows.train.run import train
 from tests.tracking.servers import running_server
 from tests.workflows.tiny import tiny_config
 

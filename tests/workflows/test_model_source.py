@@ -7,8 +7,8 @@ import pytest
 from brainage.bundle.load import load_bundle
 from brainage.errors import BundleError, TrackingError
 from brainage.workflows.model_source import model_folder
-from brainage.workflows.predict import predict
-from brainage.workflows.track_register import register_run
+from brainage.workflows.predict.run import predict
+from brainage.workflows.track.register import register_run
 from tests.tracking.stores import new_store
 from tests.workflows.tiny import read_table
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from brainage.workflows.model_card import RULES, model_card
 from brainage.workflows.summary import PredictSummary
+from brainage.workflows.train.model_card import RULES, model_card
 from tests.workflows.tiny import tiny_config
 
 PREDICTED = PredictSummary(

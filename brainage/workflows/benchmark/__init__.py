@@ -1,0 +1,1 @@
+"""``brainage benchmark``: time and memory."""

@@ -1,0 +1,1 @@
+"""``brainage compare``: training rules side by side."""

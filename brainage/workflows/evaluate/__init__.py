@@ -1,0 +1,1 @@
+"""``brainage evaluate``: how good predictions are, and whether that may be said."""

@@ -1,0 +1,1 @@
+"""``brainage plan``: measured stages, cuts, replicas and projections."""

@@ -1,0 +1,1 @@
+"""``brainage predict``: ages of raw scans, row by row."""

@@ -1,0 +1,1 @@
+"""``brainage preprocess``: raw scans to derivatives, here or on a cluster."""

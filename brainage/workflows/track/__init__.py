@@ -1,0 +1,1 @@
+"""``brainage track``: what MLflow missed, and models by name."""

@@ -1,0 +1,1 @@
+"""``brainage train``: who is trained on whom, the fits, and what a run leaves behind."""
