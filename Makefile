@@ -47,7 +47,7 @@ train: $(stamp) ## train on the sample and predict two scans that the model has 
 	  "see $$folder/report.html"
 
 test: $(stamp) ## the default test suite, with coverage
-	@$(bin)/python -m pytest --cov -n $(TEST_PROCESSES) --dist loadfile
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest --cov -n $(TEST_PROCESSES) --dist loadfile
 
 lint: $(stamp) ## format, lint, types and import rules
 	@$(bin)/ruff format --check .

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from brainage.errors import ScanError
 from brainage.preprocess.config import BiasFieldConfig
 from brainage.preprocess.state import BiasField, Brain, Image, Mask, ScanState
-from brainage.preprocess.threads import fix_itk
+from brainage.preprocess.threads import simple_itk
 from brainage.scans.nifti import Scan
 
 CONVERGENCE = 1e-3
@@ -63,15 +63,12 @@ class EstimateBiasField:
 
     def _n4(self, means: Image, inside: Mask, spacing_mm: npt.NDArray[np.float64]) -> Image:
         """Natural logarithm of the field at every block; SimpleITK's arrays are in ZYX order."""
-        fix_itk()
-        import SimpleITK as sitk  # noqa: N813, PLC0415 - deferred: slow to load
-
+        sitk = simple_itk()
         image = sitk.GetImageFromArray(np.ascontiguousarray(means.T))
         image.SetSpacing([float(step) for step in spacing_mm])
         mask = sitk.GetImageFromArray(np.ascontiguousarray(inside.T).astype(np.uint8))
         mask.CopyInformation(image)
         n4 = sitk.N4BiasFieldCorrectionImageFilter()
-        n4.SetNumberOfThreads(1)
         n4.SetMaximumNumberOfIterations([self.config.iterations_per_level] * self.config.num_levels)
         n4.SetConvergenceThreshold(CONVERGENCE)
         n4.Execute(image, mask)
@@ -99,8 +96,7 @@ def corrected_scan(scan: Scan, bias: BiasField | None) -> Image:
 
 def _head(scan: Scan) -> Brain:
     """The voxels above Otsu's threshold, in a box that is the whole scan."""
-    import SimpleITK as sitk  # noqa: N813, PLC0415 - deferred: slow to load
-
+    sitk = simple_itk()
     image = sitk.GetImageFromArray(np.ascontiguousarray(scan.data_XYZ.T))
     head_ZYX = sitk.GetArrayFromImage(sitk.OtsuThreshold(image, 0, 1))
     return Brain(np.ascontiguousarray(head_ZYX.T) > 0, np.zeros(3, np.int64), "head")

@@ -8,7 +8,7 @@ from brainage.errors import ScanError
 from brainage.preprocess.config import DenoiseConfig
 from brainage.preprocess.foreground import background_value
 from brainage.preprocess.state import Image, ScanState
-from brainage.preprocess.threads import fix_itk
+from brainage.preprocess.threads import fix_itk, simple_itk
 
 CURVATURE_TIME_STEP = 0.0625
 
@@ -52,8 +52,7 @@ class Denoise:
 
 def _curvature_flow(data_XYZ: Image, iterations: int) -> Image:
     """In units of voxels, where the time step is the largest that is stable."""
-    import SimpleITK as sitk  # noqa: N813, PLC0415 - deferred: slow to load
-
+    sitk = simple_itk()
     image = sitk.GetImageFromArray(np.ascontiguousarray(data_XYZ.T))
     image = sitk.CurvatureFlow(image, CURVATURE_TIME_STEP, iterations)
     return np.ascontiguousarray(sitk.GetArrayFromImage(image).T, dtype=np.float32)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from brainage.errors import ScanError
 from brainage.preprocess.bias_field import EstimateBiasField, corrected_brain
@@ -63,3 +64,14 @@ def test_the_field_is_interpolated_between_block_centres(make):
     # Centres of the two blocks lie at voxels 1.5 and 5.5; beyond them the field is constant.
     share = np.clip((np.arange(8) - 1.5) / 4, 0, 1)
     np.testing.assert_allclose(profile, -np.log(4) * share, atol=1e-6)
+
+
+def test_threads_that_another_library_set_change_no_bit(make):
+    made = make.moved_brain()
+    made.data_XYZ = made.data_XYZ * np.exp(planted(made))
+    state = extracted(make, made)
+    fields = []
+    for threads in (1, 4):
+        SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+        fields.append(EstimateBiasField(BiasFieldConfig())(state).bias.log_XYZ)
+    np.testing.assert_array_equal(*fields)

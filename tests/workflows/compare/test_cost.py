@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from brainage.errors import RunFolderError
+from brainage.workflows.compare import cost as compare_cost
 from brainage.workflows.compare.cost import kept_costs, measure_arms, measure_joules
 from brainage.workflows.compare.energy import find_energy_counter
-from brainage.workflows.compare.run import cost as compare_cost
 from tests.workflows.tiny import tiny_config
 
 SHAPE = (1, 16, 16, 16)

@@ -8,10 +8,10 @@ from brainage.config.compare import CompareConfig, compare_config_from
 from brainage.config.validation import to_plain
 from brainage.errors import CohortError, ConfigError, RunFolderError
 from brainage.tracking.jsonl import read_events
+from brainage.workflows.compare import output as compare_output
+from brainage.workflows.compare import run as workflow
 from brainage.workflows.compare.fit import FitRow
 from brainage.workflows.compare.run import compare
-from brainage.workflows.compare.run import output as compare_output
-from brainage.workflows.compare.run import run as workflow
 from tests.workflows.tiny import read_table, tiny_config
 
 ARMS = {

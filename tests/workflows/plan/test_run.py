@@ -145,7 +145,7 @@ def test_processes_on_this_machine_get_figures_of_their_own():
 
 
 def test_the_page_names_the_options_of_the_command():
-    page = (Path(__file__).parents[2] / "docs/planning.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/planning.md").read_text(encoding="utf-8")
     command = typer.main.get_command(app).commands["plan"]
     known = {option for parameter in command.params for option in parameter.opts}
     table = page.partition("| option | what |")[2].partition("\n\n")[0]

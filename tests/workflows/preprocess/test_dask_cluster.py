@@ -11,7 +11,7 @@ import pytest
 from brainage.derivatives.task import MakeDerivatives
 from brainage.errors import ClusterError
 from brainage.preprocess.config import GridConfig, PreprocessConfig
-from brainage.workflows.preprocess.run import dask_cluster as preprocess_dask
+from brainage.workflows.preprocess import dask_cluster as preprocess_dask
 from brainage.workflows.preprocess.run import preprocess
 from tests.workflows.preprocess.test_run import Made, made  # noqa: F401 - a fixture
 from tests.workflows.tiny import PREPROCESS, read_table

@@ -9,7 +9,7 @@ from brainage.cli import app
 from brainage.preprocess.quality import FIGURES
 from brainage.preprocess.quality_limits import load_quality_limits
 
-DOCS = Path(__file__).parents[2] / "docs" / "preprocessing.md"
+DOCS = Path(__file__).parents[3] / "docs" / "preprocessing.md"
 TEXT = DOCS.read_text(encoding="utf-8")
 
 

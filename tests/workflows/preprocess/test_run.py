@@ -279,7 +279,7 @@ preprocess(source, out=out, config=PREPROCESS, cache_folder=cache)
 def test_a_killed_run_has_a_row_for_every_scan_that_was_finished(made, tmp_path):
     copy = replace(made, out=tmp_path / "out")
     command = [sys.executable, "-c", KILLED, str(copy.source), str(copy.out), str(copy.cache)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], check=False)
     assert done.returncode == -signal.SIGKILL
     wanted = read_table(made.out / "qc.csv")[:2]
     rows = read_table(copy.out / "qc.csv")
@@ -349,7 +349,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(made, tmp_path, capsys, argumen
 
 @pytest.mark.slow
 def test_no_name_of_a_dicom_header_reaches_the_output(tmp_path, monkeypatch):
-    source = Path(__file__).parents[3] / "shared" / "data" / "dicom" / "t1w_series"
+    source = Path(__file__).parents[4] / "shared" / "data" / "dicom" / "t1w_series"
     if not source.exists():
         pytest.skip("the DICOM series is not here")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

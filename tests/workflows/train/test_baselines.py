@@ -9,9 +9,10 @@ from brainage.data.splits import Split
 from brainage.data.volumes import ArrayVolumes
 from brainage.errors import CohortError
 from brainage.scans.manifest import ScanRecord
+from brainage.workflows.train import baselines
 from brainage.workflows.train.baselines import METHODS, BaselineData, baseline_ages
 from brainage.workflows.train.cohort import Cohort
-from brainage.workflows.train.run import baselines, train
+from brainage.workflows.train.run import train
 from tests.workflows.tiny import read_table, tiny_config
 
 SPLIT = Split(tuple(range(36)), tuple(range(36, 40)), tuple(range(40, 60)))

@@ -36,7 +36,7 @@ def _data(config: RunConfig):
 
 
 def environment() -> dict[str, str]:
-    here = str(Path(__file__).parents[2])
+    here = str(Path(__file__).parents[3])
     return {**os.environ, "PYTHONPATH": here, "GLOO_SOCKET_IFNAME": "lo"}
 
 

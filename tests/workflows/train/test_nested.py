@@ -14,11 +14,12 @@ from brainage.core.types import SilentRecorder
 from brainage.data.splits import Split
 from brainage.scans.manifest import read_manifest
 from brainage.tracking.jsonl import read_events
+from brainage.workflows.train import inner_search, run_fits
 from brainage.workflows.train.audience import Nobody
 from brainage.workflows.train.cohort import prepare_cohort
 from brainage.workflows.train.fitting import fit_split
 from brainage.workflows.train.plan_fits import plan_fits, usable_fits
-from brainage.workflows.train.run import inner_search, run_fits, train
+from brainage.workflows.train.run import train
 from brainage.workflows.train.run_fits import SharedRun
 from brainage.workflows.train.scored_once import networks_digest
 from tests.workflows.tiny import PREPROCESS, sha256, tiny_config
