@@ -34,6 +34,15 @@ from brainage.workflows.train.run_folder import write_text
 CONFIG = "demonstration.yaml"
 ELSEWHERE = Path("data_manifests/open_cohort/other.csv")
 MOST_BYTES = 12_000_000
+DATA = """
+## Data
+
+Three open studies in the public domain, as copies at 2 mm: OpenNeuro ds000228 (PDDL; Richardson
+et al. 2018, Nature Communications 9:1027; children and young adults, already in template space),
+ds002748 (CC0; Bezmaternykh et al. 2021; adults, 41 of 59 with mild to moderate depression, skull
+stripped) and ds000011 (PDDL; Foerde et al. 2006, PNAS 103:11778; young adults, defaced). Study and
+age go together, so an error of a site is also one of its ages.
+"""
 
 
 def make_demonstration(
@@ -69,7 +78,8 @@ def make_demonstration(
         consent=Consent(again=True),
     )
     card = summary.model_dir / CARD
-    write_text(card, with_outside_test(card.read_text(encoding="utf-8"), elsewhere))
+    written = card.read_text(encoding="utf-8").rstrip("\n")
+    write_text(card, f"{written}\n{DATA}{outside_test(elsewhere)}")
     put_in_place(summary.model_dir, target)
     return {
         "command": "python -m pipelines.demonstration_model",
@@ -78,7 +88,8 @@ def make_demonstration(
         "train": {
             key: value
             for key, value in summary.to_json().items()
-            if key not in {"run_dir", "model_dir", "mlflow_run_id"}
+            # of a run that was resumed, seconds are those of the last part
+            if key not in {"run_dir", "model_dir", "mlflow_run_id", "seconds"}
         },
         "elsewhere": {
             key: value for key, value in elsewhere.to_json().items() if key not in {"out", "report"}
@@ -86,21 +97,21 @@ def make_demonstration(
     }
 
 
-def with_outside_test(card: str, elsewhere: EvaluateSummary) -> str:
-    """The card with a section on scans of a study that was not trained on."""
-    error = elsewhere.evaluation.metrics.mae_years
+def outside_test(elsewhere: EvaluateSummary) -> str:
+    """A section of the card on scans of a study that was not trained on."""
     metrics = elsewhere.evaluation.metrics
+    error = metrics.mae_years
     interval = "" if error.low is None else f" (95 % interval {error.low:.2f} to {error.high:.2f})"
-    return (
-        card.rstrip("\n")
-        + "\n\n## A study it was not trained on\n\n"
-        + f"{metrics.n} scans of IXI (Hammersmith; CC BY-SA 3.0, not part of the training), "
-        f"{metrics.age_min_years:.0f} to {metrics.age_max_years:.0f} years: "
-        f"MAE {error.value:.2f} years{interval}, mean gap {metrics.mean_gap_years.value:+.2f} "
-        f"years, uncorrected; predicting the mean age of the training scans "
-        f"{metrics.mae_mean_baseline_years.value:.2f} years. So few scans of one scanner say "
-        "little about any other.\n"
-    )
+    return f"""
+## A study it was not trained on
+
+{metrics.n} scans of IXI (Hammersmith; CC BY-SA 3.0, not part of the training), \
+{metrics.age_min_years:.0f} to {metrics.age_max_years:.0f} years:
+MAE {error.value:.2f} years{interval}, mean gap {metrics.mean_gap_years.value:+.2f} years,
+uncorrected; predicting the mean age of the training scans
+{metrics.mae_mean_baseline_years.value:.2f} years. So few scans of one scanner say little about any
+other.
+"""
 
 
 def folder_bytes(folder: Path) -> int:

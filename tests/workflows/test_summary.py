@@ -92,7 +92,8 @@ CALIBRATION = {
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_the_model_card_says_what_the_model_is_and_is_not(rule):
     config = tiny_config(objective={"name": rule, "leader_fraction": 1.0})
-    text = model_card(config, CALIBRATION, ())
+    text = model_card(config, CALIBRATION, (), {"oslo": {"n": 3.0, "mae_years": 4.5}})
+    assert "| oslo | 3 | 4.50 |" in text
     for expected in (RULES[rule], "cnn3d, 3 blocks", "7 of a, unknown", "20.0 to 68.5 years",
                      "4.00 years", "n = 2", "9.00 years", "not a diagnosis"):  # fmt: skip
         assert expected in text
@@ -102,16 +103,16 @@ def test_the_model_card_says_what_the_model_is_and_is_not(rule):
 
 def test_the_model_card_tells_how_the_error_was_measured():
     folds = {**CALIBRATION, "evaluation": "kfold"}
-    assert "out of fold" in model_card(tiny_config(), folds, ())
-    assert "not trained on" in model_card(tiny_config(), CALIBRATION, ())
+    assert "out of fold" in model_card(tiny_config(), folds, (), {})
+    assert "not trained on" in model_card(tiny_config(), CALIBRATION, (), {})
     sites = {**CALIBRATION, "evaluation": "leave_one_site_out"}
-    assert "saw no scan of it" in model_card(tiny_config(), sites, ())
+    assert "saw no scan of it" in model_card(tiny_config(), sites, (), {})
 
 
 def test_the_model_card_tells_who_answers_and_all_that_has_to_be_known():
     several = {**CALIBRATION, "networks": 5}
     config = tiny_config(inference={"test_time_augmentation": 4})
-    text = model_card(config, several, ["One sentence.", "Another."])
+    text = model_card(config, several, ["One sentence.", "Another."], {})
     assert "the mean of 5 networks, over 4 views of the scan" in text
     assert "\n\nOne sentence.\n\nAnother.\n\nErrors are uncorrected" in text
-    assert "| answer | one network |" in model_card(tiny_config(), CALIBRATION, ())
+    assert "| answer | one network |" in model_card(tiny_config(), CALIBRATION, (), {})

@@ -24,13 +24,19 @@ TESTED = {
 }
 
 
-def model_card(config: RunConfig, calibration: Mapping[str, Any], notes: Sequence[str]) -> str:
+def model_card(
+    config: RunConfig,
+    calibration: Mapping[str, Any],
+    notes: Sequence[str],
+    by_site: Mapping[str, Mapping[str, float]],
+) -> str:
     """Markdown: what the model is, what it was trained on, how good it is, what it is not for.
 
     Args:
         config: of the network, or of the run that trained several.
         calibration: as in ``calibration.json``.
         notes: sentences on how the error came about, and what it says of this model.
+        by_site: held-out scans ``n`` and their ``mae_years`` of each site.
     """
     held_out = calibration["held_out"]
     low, high = calibration["training_age_range_years"]
@@ -39,6 +45,10 @@ def model_card(config: RunConfig, calibration: Mapping[str, Any], notes: Sequenc
     answer = "one network" if networks == 1 else f"the mean of {networks} networks"
     answer += f", over {views} views of the scan" if views > 1 else ""
     told = "".join(f"{note}\n\n" for note in notes)
+    sites = "\n".join(
+        f"| {site} | {error['n']:.0f} | {_number(error['mae_years'])} |"
+        for site, error in by_site.items()
+    )
     return f"""# Model card: {config.name}
 
 Predicts brain age in years from one T1-weighted scan. Written by brainage {__version__}.
@@ -54,6 +64,10 @@ Predicts brain age in years from one T1-weighted scan. Written by brainage {__ve
 | held-out MAE | {_number(held_out["mae_years"])} years (95 % interval \
 {_number(held_out["mae_low"])} to {_number(held_out["mae_high"])}, n = {held_out["n"]}), {how} |
 | predicting the mean age | {_number(held_out["mae_mean_baseline_years"])} years |
+
+| site | held-out scans | MAE (years) |
+|---|---|---|
+{sites}
 
 {told}\
 Errors are uncorrected for age bias. Predictions for ages outside the training range, for other

@@ -30,7 +30,7 @@ def write_model(run: FinishedRun, notes: Sequence[str]) -> ModelBundle:
         members=_members(run),
         input_shape=run.cohort.input_shape,
         calibration=calibration,
-        card=model_card(config, calibration, notes),
+        card=model_card(config, calibration, notes, run.held_out.by_site()),
     )
 
 
