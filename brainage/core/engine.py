@@ -25,7 +25,7 @@ from brainage.core.blocks import Block, BlockChain, BlockOutputs
 from brainage.core.forward_forward import class_scores, contrast, wrong_labels
 from brainage.core.gradients import add_own_gradients, keep_for_leaders
 from brainage.core.loss_reports import BlockParts, scaled, summed_parts, weighted_parts
-from brainage.core.memory_layout import use_channels_last, with_channels_last
+from brainage.core.memory_layout import lay_out_gradients, use_channels_last, with_channels_last
 from brainage.core.objectives import BlockLoss, Objective
 from brainage.core.optim import set_learning_rate
 from brainage.core.random import random_stream
@@ -338,6 +338,7 @@ class SingleDeviceEngine:
             parameters = [p for k in blocks for p in self.chain.blocks[k].parameters()]
             torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         for index in blocks:
+            lay_out_gradients(self.chain.blocks[index].parameters())
             self.optimizers[index].step()
             self.optimizers[index].zero_grad(set_to_none=True)
             if self.averages:

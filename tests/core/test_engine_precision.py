@@ -47,15 +47,26 @@ def test_bfloat16_reaches_the_convolutions() -> None:
 
 
 @pytest.mark.parametrize("axes", [2, 3])
-@pytest.mark.parametrize("rule", ["bp", "lfnn_l", "feedback_alignment", "predsim"])
+@pytest.mark.parametrize("rule", sorted(RULES))
 def test_channels_innermost_changes_rounding_alone(rule: str, axes: int) -> None:
     plain, innermost = (
         make_convolutional(rule, EngineConfig(channels_last=on), axes=axes) for on in (False, True)
     )
-    batch = volumes(axes)
+    batch = volumes(axes, classes=RULES[rule].contrasts)
     assert close(train(plain, batch), train(innermost, batch))
     for a, b in zip(plain.predict(batch.inputs), innermost.predict(batch.inputs), strict=True):
         assert (a is None and b is None) or torch.allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["bp", "lfnn", "lfnn_l"])
+def test_a_gradient_in_another_layout_than_its_weight_reaches_that_weight(rule: str) -> None:
+    plain, innermost = (
+        make_convolutional(rule, EngineConfig(channels_last=on)) for on in (False, True)
+    )
+    # As a kernel for a smaller convolution gives it.
+    for parameter in innermost.chain.parameters():
+        parameter.register_hook(lambda gradient: gradient.contiguous())
+    assert close(train(plain, volumes()), train(innermost, volumes()))
 
 
 @pytest.mark.parametrize("axes", [2, 3])
