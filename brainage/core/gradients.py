@@ -15,10 +15,9 @@ def add_own_gradients(block: Block, loss: Tensor) -> None:
     parameters = [p for p in block.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is None:
-            continue
-        own = laid_out_as(parameter, gradient)
-        parameter.grad = own if parameter.grad is None else parameter.grad + own
+        if gradient is not None:
+            own = laid_out_as(parameter, gradient)
+            parameter.grad = own if parameter.grad is None else parameter.grad + own
 
 
 def keep_for_leaders(features: Tensor, leaders_BW: Tensor) -> None:

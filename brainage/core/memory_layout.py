@@ -40,7 +40,7 @@ def laid_out_as(parameter: nn.Parameter, gradient: Tensor) -> Tensor:
     """
     if gradient.stride() == parameter.stride():
         return gradient
-    return torch.empty_like(parameter, requires_grad=False).copy_(gradient)
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def lay_out_gradients(parameters: Iterable[nn.Parameter]) -> None:
