@@ -4,14 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from markupsafe import Markup
-
 from brainage.errors import RunFolderError
 from brainage.reporting import comparison_figures as draw
 from brainage.reporting.comparison import Comparison
 from brainage.reporting.figure_style import FileFormat
 from brainage.reporting.page import page_environment, verbatim, write_page
-from brainage.reporting.report import inline_svg
+from brainage.reporting.report import InlineFigure, inline_svg
 
 SMALL_SAMPLE = 100
 
@@ -75,12 +73,6 @@ FIGURES = (
 )
 
 
-class _Shown(NamedTuple):
-    title: str
-    caption: str
-    svg: Markup
-
-
 def write_comparison_page(comparison: Comparison, path: Path) -> None:
     """Write the page.
 
@@ -100,7 +92,7 @@ def render_comparison(comparison: Comparison) -> str:
             comparison=comparison,
             differences={each.a: each for each in comparison.against_reference},
             figures=[
-                _Shown(figure.title, figure.caption, inline_svg(svg, figure.name))
+                InlineFigure(figure.title, figure.caption, inline_svg(svg, figure.name))
                 for figure, svg in drawn
                 if svg is not None
             ],

@@ -1,19 +1,13 @@
 """The scans that all arms of a comparison share, and the parts that each seed makes of them."""
 
-import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from brainage.config.compare import CompareConfig
 from brainage.config.run import RunConfig
-from brainage.core.types import Recorder
 from brainage.data.splits import Split
 from brainage.scans.manifest import Manifest
-from brainage.tracking.progress import StageProgress
-from brainage.workflows.train.cohort import Cohort, prepare_cohort
+from brainage.workflows.train.cohort import Cohort
 from brainage.workflows.train.plan_fits import PlannedFit, plan_fits, usable_fits
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,28 +22,6 @@ class Part:
     name: str
     split: Split
     prefix: str
-
-
-def prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohort:
-    """Preprocess what is not yet in the cache, and load it.
-
-    Raises:
-        CohortError: if no scan can be used.
-    """
-    records = manifest.records
-    _log.info("preprocessing %d scans", len(records))
-    with StageProgress("preprocessing", len(records), "scan") as progress:
-        cohort = prepare_cohort(
-            records,
-            config.preprocess,
-            Path(config.data.cache_dir),
-            jobs=config.data.preprocess_jobs,
-            recorder=recorder,
-            on_outcome=lambda outcome: progress.advance(),  # noqa: ARG005
-            memory_gb=config.data.memory_gb,
-        )
-    _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
-    return cohort
 
 
 def plan_parts(config: CompareConfig, manifest: Manifest) -> dict[int, tuple[PlannedFit, ...]]:

@@ -15,7 +15,7 @@ from brainage.reporting.comparison import ArmCost
 from brainage.scans.manifest import Manifest, read_manifest
 from brainage.tracking.progress import StageProgress
 from brainage.tracking.recorders import RunRecord
-from brainage.workflows.compare.cohort import Part, plan_parts, prepare, usable_parts
+from brainage.workflows.compare.cohort import Part, plan_parts, usable_parts
 from brainage.workflows.compare.cost import kept_costs
 from brainage.workflows.compare.fit import (
     FitRow,
@@ -30,7 +30,7 @@ from brainage.workflows.compare.setup import open_comparison, settle_arms
 from brainage.workflows.compare.summary import CompareSummary
 from brainage.workflows.compare.tracking import ChildRun, open_parent, results_of_child
 from brainage.workflows.train.baselines import BaselineData, prepare_baselines
-from brainage.workflows.train.cohort import Cohort
+from brainage.workflows.train.cohort import Cohort, cohort_of_run
 from brainage.workflows.train.plan_fits import PlannedFit
 from brainage.workflows.train.run_folder import RunFolder
 
@@ -108,7 +108,7 @@ class _Comparing:
         status = "failed"
         try:
             with self._measured("preprocess"):
-                cohort = prepare(self.config.run, self.manifest, record.recorder)
+                cohort = cohort_of_run(self.config.run, self.manifest.records, record.recorder)
             with self._measured("measure"):
                 costs = self._costs(cohort)
             with self._measured("train"):

@@ -14,12 +14,7 @@ from brainage.config.compare import (
 from brainage.core.tasks import fit_task
 from brainage.errors import ConfigError
 from brainage.workflows.train.fitting import device_of
-from brainage.workflows.train.run_folder import (
-    RunFolder,
-    create_run_folder,
-    open_run_folder,
-    write_text,
-)
+from brainage.workflows.train.run_folder import RunFolder, begin_or_resume
 
 
 def settle_arms(config: CompareConfig) -> CompareConfig:
@@ -52,15 +47,12 @@ def open_comparison(config: CompareConfig, runs_folder: Path, resume: Path | Non
         ConfigError: if the comparison to resume has another configuration.
         RunFolderError: if the folder cannot be used.
     """
-    if resume is None:
-        folder = create_run_folder(runs_folder, config.name)
-        write_text(folder.config, dump_compare_config(config))
-        return folder
-    folder = open_run_folder(resume)
-    if compare_config_hash(load_compare_config(folder.config)) != compare_config_hash(config):
-        folder.close()
-        raise ConfigError(
-            f"{folder.config}: the comparison to resume has another configuration; resume it with "
-            f"its own, without --config and --set"
-        )
-    return folder
+    return begin_or_resume(
+        runs_folder,
+        config.name,
+        resume,
+        content=dump_compare_config(config),
+        same=lambda path: (
+            compare_config_hash(load_compare_config(path)) == compare_config_hash(config)
+        ),
+    )

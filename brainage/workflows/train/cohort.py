@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from brainage.config.run import RunConfig
 from brainage.core.types import Recorder
 from brainage.data.config import DataConfig
 from brainage.data.memory import free_memory_bytes
@@ -24,6 +25,7 @@ from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.worker import PreprocessOutcome
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan_bytes
+from brainage.tracking.progress import StageProgress
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +132,27 @@ def _failed(
             reason=outcome.reason,
         )
     return failed
+
+
+def cohort_of_run(config: RunConfig, records: Sequence[ScanRecord], recorder: Recorder) -> Cohort:
+    """A configuration's scans, with a bar that shows how far preprocessing is.
+
+    Raises:
+        CohortError: if no scan can be used.
+    """
+    _log.info("preprocessing %d scans", len(records))
+    with StageProgress("preprocessing", len(records), "scan") as progress:
+        cohort = prepare_cohort(
+            records,
+            config.preprocess,
+            Path(config.data.cache_dir),
+            jobs=config.data.preprocess_jobs,
+            recorder=recorder,
+            on_outcome=lambda outcome: progress.advance(),  # noqa: ARG005
+            memory_gb=config.data.memory_gb,
+        )
+    _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
+    return cohort
 
 
 def with_digests(records: Sequence[ScanRecord]) -> list[ScanRecord]:

@@ -1,6 +1,5 @@
 """``brainage train``: from scans to a model bundle, a report and an MLflow run."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,16 +12,14 @@ from brainage.config.run import RunConfig
 from brainage.core.allocator import keep_freed_memory
 from brainage.core.ranks import Alone
 from brainage.core.tasks import fit_task
-from brainage.core.types import Recorder
 from brainage.data.sampling import refuse_unknown_groups
 from brainage.data.splits import refuse_overlap
 from brainage.errors import BrainageError, ConfigError
 from brainage.scans.manifest import Manifest, read_manifest
-from brainage.tracking.progress import StageProgress
 from brainage.workflows.evaluate.leakage import refuse_leaking_split
 from brainage.workflows.summary import TrainSummary
 from brainage.workflows.train.baselines import refuse_harmonisation
-from brainage.workflows.train.cohort import Cohort, prepare_cohort, with_digests
+from brainage.workflows.train.cohort import cohort_of_run, with_digests
 from brainage.workflows.train.finished_run import FinishedRun
 from brainage.workflows.train.fitting import device_of
 from brainage.workflows.train.plan_fits import PlannedFit, plan_fits, usable_fits
@@ -38,15 +35,8 @@ from brainage.workflows.train.ranks import (
 from brainage.workflows.train.repeats import gather_repeats
 from brainage.workflows.train.results import read_unseen, write_results
 from brainage.workflows.train.run_fits import SharedRun, run_fits
-from brainage.workflows.train.run_folder import (
-    RunFolder,
-    create_run_folder,
-    open_run_folder,
-    write_text,
-)
+from brainage.workflows.train.run_folder import RunFolder, begin_or_resume
 from brainage.workflows.train.run_record import Clock, RunAudience, open_record
-
-_log = logging.getLogger(__name__)
 
 
 def train_as_rank(
@@ -109,7 +99,13 @@ def train(
         splits = {part.name: part.split for part in planned}
         refuse_unknown_groups(manifest.records, splits, each.data.balance)
     config = _settled(config)
-    folder = _open_folder(config, runs_folder, resume)
+    folder = begin_or_resume(
+        runs_folder,
+        config.name,
+        resume,
+        content=dump_config(config),
+        same=lambda path: config_hash(load_config(path)) == config_hash(config),
+    )
     try:
         remember_launch(folder)
         return _run(config, manifest, planned, folder, crew)
@@ -130,7 +126,7 @@ def _run(
     try:
         record.recorder.parameters(flatten(config))
         with clock.measure("preprocess"):
-            cohort = _prepare(config, manifest, record.recorder)
+            cohort = cohort_of_run(config, manifest.records, record.recorder)
         usable = usable_fits(planned, manifest.records, cohort, config)
         refuse_harmonisation(config, cohort.records, {part.name: part.split for part in usable})
         for part in usable:
@@ -171,35 +167,3 @@ def _settled(config: RunConfig) -> RunConfig:
     for each in (config, *candidate_configs(config).values()):
         build_network(each, task, input_shape, each.seed)
     return config
-
-
-def _open_folder(config: RunConfig, runs_folder: Path, resume: Path | None) -> RunFolder:
-    if resume is None:
-        folder = create_run_folder(runs_folder, config.name)
-        write_text(folder.config, dump_config(config))
-        return folder
-    folder = open_run_folder(resume)
-    if config_hash(load_config(folder.config)) != config_hash(config):
-        folder.close()
-        raise ConfigError(
-            f"{folder.config}: the run to resume has another configuration; resume it with its "
-            f"own, without --config and --set"
-        )
-    return folder
-
-
-def _prepare(config: RunConfig, manifest: Manifest, recorder: Recorder) -> Cohort:
-    records = manifest.records
-    _log.info("preprocessing %d scans", len(records))
-    with StageProgress("preprocessing", len(records), "scan") as progress:
-        cohort = prepare_cohort(
-            records,
-            config.preprocess,
-            Path(config.data.cache_dir),
-            jobs=config.data.preprocess_jobs,
-            recorder=recorder,
-            on_outcome=lambda outcome: progress.advance(),  # noqa: ARG005
-            memory_gb=config.data.memory_gb,
-        )
-    _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
-    return cohort

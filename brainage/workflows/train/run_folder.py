@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from brainage.errors import RunFolderError
+from brainage.errors import ConfigError, RunFolderError
 
 
 class RunFolder:
@@ -119,6 +120,36 @@ def open_run_folder(path: Path) -> RunFolder:
     if not (path / "config.yaml").is_file():
         raise RunFolderError(f"{path}: no run to resume: config.yaml is not there")
     return RunFolder(path)
+
+
+def begin_or_resume(
+    runs: Path, name: str, resume: Path | None, *, content: str, same: Callable[[Path], bool]
+) -> RunFolder:
+    """A new folder with its configuration, or that of an interrupted run of the same one.
+
+    Args:
+        runs: where the new folder is made.
+        name: of the new folder.
+        resume: the folder of an interrupted run; None makes a new one.
+        content: of the new folder's configuration file.
+        same: whether a configuration file says what is wanted now.
+
+    Raises:
+        ConfigError: if the run to resume has another configuration.
+        RunFolderError: if the folder cannot be used.
+    """
+    if resume is None:
+        folder = create_run_folder(runs, name)
+        write_text(folder.config, content)
+        return folder
+    folder = open_run_folder(resume)
+    if not same(folder.config):
+        folder.close()
+        raise ConfigError(
+            f"{folder.config}: the run to resume has another configuration; resume it with its "
+            "own, without --config and --set"
+        )
+    return folder
 
 
 def write_text(path: Path, text: str) -> None:
