@@ -32,7 +32,8 @@ class DataConfig:
     preprocess_jobs: int = 1
     """Scans that are preprocessed at the same time, each in its own process."""
     num_loader_workers: int = 0
-    """Processes that prepare training batches; with 0 the training process does."""
+    """Threads that prepare training batches while others are trained on; 0 prepares them between
+    steps."""
     memory_gb: float | None = None
     """Gigabytes of preprocessed volumes that a training process keeps in memory. Volumes that do
     not fit are read from ``cache_dir`` each time they are needed; results are the same. Null is

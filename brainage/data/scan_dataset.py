@@ -1,15 +1,13 @@
 """Batches of preprocessed scans for training and evaluation."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.data.dataloader import DataLoader
-from monai.data.dataset import Dataset
 from torch import Tensor
 
 from brainage.core.batches import batch_sizes
@@ -19,7 +17,9 @@ from brainage.data.augment import apply_variation, draw_variation
 from brainage.data.config import AugmentationConfig
 from brainage.data.sampling import draw_balanced, occurrences
 from brainage.data.volumes import Volumes
-from brainage.errors import BrainageError
+
+AHEAD = 2
+"""Batches that each loader thread prepares before they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ScanBatches:
 
     A sample's augmentation depends on (seed, epoch, index of the sample, how often the epoch had
     it before), the order of an epoch on (seed, epoch): any epoch can be delivered again, by any
-    process, with any number of loader processes and wherever the volumes lie, bit for bit. No
+    process, with any number of loader threads and wherever the volumes lie, bit for bit. No
     global random generator is read or moved.
 
     Args:
@@ -55,7 +55,8 @@ class ScanBatches:
         groups: the group of each sample; an epoch then draws N samples with replacement, every
             group as often as any other. None takes every sample once.
         augmentation: how volumes are varied, or None to deliver them as they are.
-        num_loader_workers: processes that prepare batches ahead; 0 prepares them here.
+        num_loader_workers: threads that prepare batches ahead; 0 prepares them as they are asked
+            for.
     """
 
     def __init__(
@@ -106,27 +107,26 @@ class ScanBatches:
             batch if rows is None else [batch[row] for row in rows(len(batch))] for batch in chosen
         ]
         for batch, inputs in zip(chosen, self._inputs(wanted), strict=True):
-            if isinstance(inputs, BrainageError):
-                raise inputs
             yield Batch(inputs, self._ages_N[[sample.index for sample in batch]])
 
-    def _inputs(self, wanted: Sequence[Sequence[Sample]]) -> Iterator[Tensor | BrainageError]:
+    def _inputs(self, wanted: Sequence[Sequence[Sample]]) -> Iterator[Tensor]:
         """The volumes (B, 1, X, Y, Z) of each batch's samples."""
-        if not any(wanted):
-            yield from (self._collate([]) for _ in wanted)
+        if self._num_loader_workers == 0:
+            yield from map(self._prepared, wanted)
             return
-        ends = list(accumulate(len(batch) for batch in wanted))
-        loader = DataLoader(
-            Dataset([sample for batch in wanted for sample in batch], transform=self._load),
-            batch_sampler=[
-                list(range(end - len(batch), end)) for batch, end in zip(wanted, ends, strict=True)
-            ],
-            num_workers=self._num_loader_workers,
-            collate_fn=self._collate,
-            # or the loader would draw from the global generator, and set it back to its seed
-            generator=torch.Generator(),
-        )
-        yield from loader
+        # Threads, not processes: a process forked from one that has threads (of MLflow, of ITK)
+        # may wait for a lock that nobody in it holds.
+        pool = ThreadPoolExecutor(self._num_loader_workers, thread_name_prefix="loader")
+        waiting: deque[Future[Tensor]] = deque()
+        try:
+            for samples in wanted:
+                waiting.append(pool.submit(self._prepared, samples))
+                if len(waiting) > AHEAD * self._num_loader_workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _samples(self, epoch: int) -> list[Sample]:
         order = self._order(epoch)
@@ -144,20 +144,15 @@ class ScanBatches:
         order: list[int] = torch.randperm(self.num_samples, generator=generator).tolist()
         return order
 
-    def _load(self, sample: Sample) -> Tensor | BrainageError:
-        try:
-            volume_CXYZ = torch.from_numpy(self._volumes[sample.index]).unsqueeze(0)
-        except BrainageError as error:
-            # told where batches are asked for: a loader process would add its traceback
-            return error
+    def _prepared(self, samples: Sequence[Sample]) -> Tensor:
+        if not samples:
+            return torch.empty(0, 1, *self._volumes.shape[1:])
+        return torch.stack([self._load(sample) for sample in samples])
+
+    def _load(self, sample: Sample) -> Tensor:
+        volume_CXYZ = torch.from_numpy(self._volumes[sample.index]).unsqueeze(0)
         if self._augmentation is not None:
             generator = torch.Generator().manual_seed(sample.seed(self._seed))
             variation = draw_variation(self._augmentation, generator)
             volume_CXYZ = apply_variation(volume_CXYZ, variation, generator)
         return volume_CXYZ
-
-    def _collate(self, loaded: Sequence[Any]) -> Tensor | BrainageError:
-        for volume in loaded:
-            if isinstance(volume, BrainageError):
-                return volume
-        return torch.stack(list(loaded)) if loaded else torch.empty(0, 1, *self._volumes.shape[1:])

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -113,14 +115,21 @@ def test_another_epoch_or_seed_varies_samples_otherwise(volumes, change):
     assert sum(torch.equal(one[age], other[age]) for age in one) < NUM_SCANS / 2
 
 
-@pytest.mark.distributed
-def test_loader_processes_deliver_the_same_bits_and_leave_global_randomness(volumes):
+def test_loader_threads_deliver_the_same_bits_and_leave_global_randomness(volumes):
     torch.rand(1)  # a loader that resets the generator to its seed is seen, too
     state = torch.random.get_rng_state()
     settings = {"augmentation": EVERYTHING, "groups": GROUPS}
     loaded = source(held(volumes, 2), num_loader_workers=2, **settings).batches(1)
     assert_same(loaded, source(volumes, **settings).batches(1))
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_who_stops_in_mid_epoch_leaves_no_thread_behind(volumes):
+    batches = source(volumes, num_loader_workers=2).batches(0)
+    next(batches)
+    assert any(thread.name.startswith("loader") for thread in threading.enumerate())
+    batches.close()
+    assert not any(thread.name.startswith("loader") for thread in threading.enumerate())
 
 
 def test_equal_volumes_are_varied_each_in_its_own_way(volumes):
@@ -148,7 +157,7 @@ def test_where_the_volumes_lie_makes_no_difference(volumes):
         assert_same(source(held(volumes, num_held)).batches(1), expected)
 
 
-@pytest.mark.parametrize("num_loader_workers", [0, pytest.param(1, marks=pytest.mark.distributed)])
+@pytest.mark.parametrize("num_loader_workers", [0, 2])
 def test_a_volume_that_is_gone_is_told_of_in_one_line(volumes, num_loader_workers):
     kept = held(volumes, 0, gone=[3])
     batches = source(kept, num_loader_workers=num_loader_workers).batches(0)
