@@ -57,6 +57,8 @@ def test_measured_and_projected_are_told_apart():
     assert [plan["devices_asked"] for plan in content["simulated"]] == [3]
 
 
+# It compares times, which other work on the machine disturbs.
+@pytest.mark.slow
 def test_the_sum_of_the_stages_is_near_the_whole_step():
     whole = numbers(PlanRequest(devices=1, **LINK), "input_shape=[1,32,32,32]")["whole_steps"]
     assert 0.4 < whole["bp_added"] / whole["bp"] < 2.5
