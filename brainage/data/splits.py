@@ -31,6 +31,12 @@ class Split:
     validation: tuple[int, ...]
     test: tuple[int, ...]
 
+    @property
+    def digest(self) -> str:
+        """Changes with any scan that is in another part."""
+        content = repr((self.train, self.validation, self.test))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
 
 def make_split(records: Sequence[ScanRecord], config: SplitConfig, seed: int) -> Split:
     """One split by the configured fractions; every part has at least one subject.

@@ -23,6 +23,9 @@ from brainage.tracking.mlflow_values import is_unreachable, one_line
 _ALIAS = re.compile(r"models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)\Z")
 _VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>\d+)\Z")
 _RUN = re.compile(r"runs:/(?P<run>[^/]+)(?:/(?P<name>[^/]+))?\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,127}\Z")
+_ALIAS_NAME = re.compile(r"[A-Za-z0-9_-]{1,127}\Z")
+_RESERVED = re.compile(r"(latest|v\d+)\Z", re.IGNORECASE)
 _MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -54,8 +57,10 @@ def register_run_model(
         alias: what the version is called from now on, in place of any other; None leaves aliases.
 
     Raises:
-        TrackingError: if the store fails, or the run has no such model there.
+        TrackingError: if name or alias cannot be one, the store fails, or the run has no such
+            model there.
     """
+    _check_names(name, alias)
     with _explained(f"model '{name}'", uri):
         client = MlflowClient(uri)
         run = client.get_run(run_id)
@@ -187,6 +192,20 @@ def _ready_model(client: MlflowClient, run: Run, model_hash: str) -> LoggedModel
         if model.status == LoggedModelStatus.READY and model.tags.get(HASH_TAG) == model_hash:
             return model
     return None
+
+
+def _check_names(name: str, alias: str | None) -> None:
+    """Refuse what MLflow would refuse when half of the work is done."""
+    if not _NAME.match(name):
+        raise TrackingError(
+            f"--name: expected letters, digits, spaces and . _ - (a letter or digit first), got "
+            f"'{name}'"
+        )
+    if alias is not None and (not _ALIAS_NAME.match(alias) or _RESERVED.match(alias)):
+        raise TrackingError(
+            f"--alias: expected letters, digits, _ and -, and neither 'latest' nor a version like "
+            f"'v1', got '{alias}'"
+        )
 
 
 def _ensure_name(client: MlflowClient, name: str) -> None:

@@ -65,6 +65,7 @@ def evaluate_scans(
         BrainageError: if source, model or folder cannot be used, or a check fails. A bad scan
             costs its row only.
     """
+    refuse_other_results(out)
     bundle = _load(model)
     bundle.check_answer(how.answer)
     records = find_scans(source, how.root, require_ages=True, subject_from=how.subject_from).records
@@ -75,6 +76,8 @@ def evaluate_scans(
     checks.each_once()
     name, keys = predictor_name(bundle, how.answer), checks.keys(records)
     checks.first_model(name, keys)
+    # Before the first prediction is on the disk, where its error can be seen.
+    checks.note(name, keys)
     predict_records(
         records,
         bundle,
@@ -86,7 +89,6 @@ def evaluate_scans(
     )
     mean_years = bundle.calibration.get("training_mean_age_years")
     predicted = joined_predictions(records, table, model=name, training_mean_age_years=mean_years)
-    checks.note(name, keys)
     scored = Scored(
         title=model,
         source=str(source),
@@ -111,6 +113,7 @@ def evaluate_table(
     Raises:
         BrainageError: if table, model or folder cannot be used, or a check fails.
     """
+    refuse_other_results(out)
     table = read_predictions(predictions)
     places = [(predictions.parent / scan.scan, scan.subject) for scan in table.scans]
     checks = Checks(consent, identities(places))
@@ -138,6 +141,22 @@ def evaluate_table(
         facts={"model": table.model},
     )
     return write_evaluation(scored, out)
+
+
+def refuse_other_results(out: Path) -> None:
+    """Results of an evaluation have names that those of a training run have, too.
+
+    Raises:
+        RunFolderError: if ``out`` is a file, or the folder of a run or of a model.
+    """
+    if out.exists() and not out.is_dir():
+        raise RunFolderError(f"{out}: is a file, not a folder for the results")
+    for name in ("config.yaml", "model.yaml"):
+        if (out / name).exists():
+            raise RunFolderError(
+                f"{out}: holds a run or a model ({name}), whose results would be replaced; give "
+                "--out another folder"
+            )
 
 
 def _load(model: str) -> ModelBundle:

@@ -15,6 +15,9 @@ from brainage.scans.manifest import ScanRecord
 from brainage.scans.table import Row, read_table, refuse_problems
 
 REQUIRED = ("scan", "subject", "age_years", "predicted_age")
+MOST_YEARS = 1000.0
+"""No model answers beyond this, in years; such a number is of another unit, or broken."""
+
 UNNAMED = "table-"
 """What the hash of predictions begins with whose model is not known."""
 _NUMBERS = ("training_mean_age_years", "interval_low", "interval_high")
@@ -177,8 +180,11 @@ def _predicted_scan(row: Row) -> PredictedScan:
     if not cells["subject"]:
         raise ValueError("subject: expected a name, got nothing")
     predicted = _number(cells, "predicted_age")
-    assert predicted is not None
+    if predicted is None or not abs(predicted) <= MOST_YEARS:
+        raise ValueError(f"predicted_age: expected years, got {cells['predicted_age']!r}")
     fold = _number(cells, "fold")
+    if fold is not None and fold != int(fold):
+        raise ValueError(f"fold: expected a whole number, got {cells['fold']!r}")
     return PredictedScan(
         scan=cells["scan"],
         subject=cells["subject"],

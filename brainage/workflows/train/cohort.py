@@ -57,8 +57,14 @@ class Cohort:
         return groups
 
     def fingerprint(self, config_hash: str) -> str:
-        """Identifies a configuration on these very volumes and ages."""
-        content = [config_hash, self.keys, [float(age) for age in self.ages_years]]
+        """Identifies a configuration on these very volumes, ages and people.
+
+        Subject, sex and site decide who is in which part: with others, a network that is there
+        already may have been trained on scans that it would now be tested on.
+        """
+        ages = [float(age) for age in self.ages_years]
+        people = [[record.subject, record.sex, record.site] for record in self.records]
+        content = [config_hash, self.keys, ages, people]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

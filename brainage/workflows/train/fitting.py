@@ -121,7 +121,7 @@ def fit_split(
         optimizer=config.optimizer,
         schedule=config.schedule,
         recorder=recorder,
-        checkpoints=CheckpointStore(checkpoints, f"{fingerprint}/{name}"),
+        checkpoints=CheckpointStore(checkpoints, f"{fingerprint}/{name}/{split.digest}"),
         stop_after=stop_after,
     )
     result = trainer.fit()

@@ -21,7 +21,11 @@ from brainage.workflows.train.finished_run import FinishedRun
 from brainage.workflows.train.fitting import device_of
 from brainage.workflows.train.run_folder import write_text
 from brainage.workflows.train.run_model import write_model
-from brainage.workflows.train.run_notes import how_it_was_tested, what_was_trained
+from brainage.workflows.train.run_notes import (
+    how_it_was_tested,
+    how_it_was_timed,
+    what_was_trained,
+)
 from brainage.workflows.train.scored_once import (
     networks_digest,
     refuse_second_scoring,
@@ -150,6 +154,7 @@ def _report(run: FinishedRun, notes: Sequence[str]) -> RunReport:
         notes=(
             *what_was_trained(run.kept.config, run.kept.chain.parameter_counts()),
             *notes,
+            *how_it_was_timed(resumed="resumed" in run.folder.recall()),
         ),
     )
 

@@ -108,6 +108,8 @@ def train(
     )
     try:
         remember_launch(folder)
+        if resume is not None:
+            folder.remember(resumed="yes")
         return _run(config, manifest, planned, folder, crew)
     finally:
         folder.close()

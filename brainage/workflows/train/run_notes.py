@@ -48,6 +48,13 @@ def what_was_trained(config: RunConfig, counts: Mapping[str, int]) -> tuple[str,
     return tuple(notes)
 
 
+def how_it_was_timed(*, resumed: bool) -> tuple[str, ...]:
+    """What the seconds of a run leave out."""
+    if not resumed:
+        return ()
+    return ("The run was interrupted: its seconds are those of the process that ended it.",)
+
+
 def _folds(config: RunConfig, records: Sequence[ScanRecord]) -> Iterator[str]:
     split = config.split
     if split.leave_one_site_out:
@@ -65,9 +72,15 @@ def _folds(config: RunConfig, records: Sequence[ScanRecord]) -> Iterator[str]:
 
 def _repeats(config: RunConfig) -> Iterator[str]:
     if config.split.repeats > 1:
+        times = config.split.repeats
+        drawn = (
+            f"Every site was left out {times} times, with other weights to begin with."
+            if config.split.leave_one_site_out
+            else f"The folds were drawn {times} times."
+        )
         yield (
-            f"The folds were drawn {config.split.repeats} times. A scan's prediction is the mean "
-            "over the repeats; the error of one repeat by itself is in metrics.json."
+            f"{drawn} A scan's prediction is the mean over the repeats; the error of one repeat "
+            "by itself is in metrics.json."
         )
 
 

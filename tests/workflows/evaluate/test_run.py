@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brainage.cli import run
-from brainage.errors import CohortError, ManifestError
+from brainage.errors import CohortError, ManifestError, RunFolderError
 from brainage.preprocess.cache import PreprocessCache
 from brainage.workflows.evaluate.checks import Consent
 from brainage.workflows.evaluate.results import EvaluateSummary
@@ -198,6 +198,31 @@ def test_predictions_of_another_model_are_not_compared_with_this_one(holdout, tm
         evaluate_table(
             table, out=tmp_path / "out", model=str(holdout.summary.model_dir), consent=CAREFUL
         )
+
+
+def test_the_results_of_a_training_are_not_replaced(holdout):
+    before = sha256(holdout.folder / "metrics.json")
+    table = holdout.folder / "held_out_predictions.csv"
+    with pytest.raises(RunFolderError, match="holds a run or a model"):
+        evaluate_table(table, out=holdout.folder, model=None, consent=CAREFUL)
+    assert sha256(holdout.folder / "metrics.json") == before
+
+
+def test_scans_are_not_predicted_where_their_use_cannot_be_noted(
+    people, holdout, tmp_path, cohort, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BRAINAGE_EVALUATIONS", str(tmp_path / "file" / "ledger.jsonl"))
+    out = tmp_path / "out"
+    with pytest.raises(RunFolderError, match="evaluation"):
+        evaluate_scans(
+            people,
+            model=str(holdout.summary.model_dir),
+            out=out,
+            how=Prediction(cache_folder=cohort.cache),
+            consent=CAREFUL,
+        )
+    assert not (out / "predictions.csv").exists()
 
 
 def test_a_subject_in_two_folds_is_refused(tmp_path):

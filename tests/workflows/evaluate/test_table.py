@@ -81,3 +81,14 @@ def test_rows_of_two_models_are_refused(tmp_path):
 def test_a_table_without_a_prediction_is_refused(tmp_path):
     with pytest.raises(ManifestError, match="none of its 1 rows has a prediction"):
         read_predictions(table(tmp_path, [["a.nii", "sub-1", "30", ""]]))
+
+
+def test_a_fold_is_a_whole_number(tmp_path):
+    rows = [[*row, fold] for row, fold in zip(ROWS, ("1", "1.5"), strict=True)]
+    with pytest.raises(ManifestError, match=r"fold: expected a whole number, got '1\.5'"):
+        read_predictions(table(tmp_path, rows, (*COLUMNS, "fold")))
+
+
+def test_a_prediction_beyond_any_age_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match="predicted_age: expected years, got '1e300'"):
+        read_predictions(table(tmp_path, [[*ROWS[0][:3], "1e300"], ROWS[1]]))

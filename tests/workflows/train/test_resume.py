@@ -65,14 +65,20 @@ def test_a_run_of_another_configuration_is_not_resumed(holdout):
         train(other, runs_folder=holdout.folder.parent, resume=holdout.folder)
 
 
-def test_a_run_is_not_resumed_on_other_ages(cohort, interrupted_after_one_epoch, tmp_path):
+@pytest.mark.parametrize(
+    ("before", "after"), [(",20.0,", ",21.0,"), (",M,", ",F,")], ids=["ages", "sex"]
+)
+def test_a_run_is_not_resumed_on_other_people(
+    cohort, interrupted_after_one_epoch, tmp_path, before, after
+):
     """The configuration names the manifest; what it says must be the same too."""
     manifest = tmp_path / "manifest.csv"
     rows = cohort.manifest_with(manifest, {}).read_text()
     config = tiny_config(cohort, data={"manifest": str(manifest)})
     with pytest.raises(KeyboardInterrupt):
         train(config, runs_folder=tmp_path / "runs", resume=None)
-    manifest.write_text(rows.replace(",20.0,", ",21.0,"))
+    assert before in rows
+    manifest.write_text(rows.replace(before, after))
     with pytest.raises(CheckpointError, match="belongs to another configuration or cohort"):
         train(config, runs_folder=tmp_path / "runs", resume=tmp_path / "runs/tiny")
 
