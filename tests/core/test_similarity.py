@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from brainage.core.blocks import BlockOutputs
@@ -34,6 +34,8 @@ def test_the_loss_agrees_with_numpy(batch: int, channels: int, seed: int) -> Non
     generator = torch.Generator().manual_seed(seed)
     statistics = torch.randn(batch, channels, generator=generator, dtype=torch.float64)
     targets = torch.rand(batch, 5, generator=generator, dtype=torch.float64)
+    # Samples that are nearly constant have no direction; the loss then leans on its epsilon.
+    assume(all(x.std(1, correction=0).min() > 0.05 for x in (statistics, targets)))
     expected = oracle(statistics.numpy(), targets.numpy())
     assert float(similarity_matching_loss(statistics, targets)) == pytest.approx(expected, abs=1e-4)
 
