@@ -16,6 +16,6 @@ def demonstration_limits(bundle: ModelBundle) -> str:
     return (
         f"the demonstration model is asked, since --model names none: trained on "
         f"{facts['training_scans']} scans of {', '.join(facts['training_sites'])}, ages "
-        f"{low:.0f} to {high:.0f}, held-out error {error:.1f} years there and more on other "
+        f"{low:.0f} to {high:.0f}, held-out error {error:.1f} years there, unknown on other "
         "scanners; for trying out, not for research or clinical use"
     )

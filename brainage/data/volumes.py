@@ -85,11 +85,11 @@ class CachedVolumes:
     """Volumes that a function reads by key; the first that fit a limit stay in memory.
 
     MONAI's ``CacheDataset`` holds those that fit, read when this is made; it reads the others each
-    time they are asked for. Loader processes that are forked share what is held.
+    time they are asked for. Loader threads share what is held.
 
     Args:
         keys: names of the volumes, handed to ``read``.
-        read: returns a volume (X, Y, Z), float32, the same each time; has to be picklable.
+        read: returns a volume (X, Y, Z), float32, the same each time.
         shape_XYZ: of every volume.
         memory_bytes: what the volumes in memory may take.
 
