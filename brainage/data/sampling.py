@@ -10,9 +10,7 @@ from brainage.core.random import derive_seed
 from brainage.data.config import Balance
 from brainage.data.splits import Split
 from brainage.errors import CohortError
-from brainage.scans.record import ScanRecord
-
-UNKNOWN = "unknown"
+from brainage.scans.record import UNKNOWN, ScanRecord
 
 _FIELDS: Mapping[Balance, tuple[str, ...]] = {
     "none": (),

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from brainage.reporting.figure_style import FAINT, INK, FileFormat, colour, draw, marker
 from brainage.reporting.formatting import MINUS
-from brainage.reporting.groups import UNKNOWN, age_decades, in_order
+from brainage.reporting.groups import age_decades, in_order
+from brainage.scans.record import UNKNOWN
 
 Floats = npt.NDArray[np.float64]
 Labels = Sequence[str | None]

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from brainage.reporting.estimates import NUM_RESAMPLES
 from brainage.reporting.metrics import AgeMetrics, age_metrics
-
-UNKNOWN = "unknown"
+from brainage.scans.record import UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+UNKNOWN = "unknown"
+"""What a group of scans is called whose site or sex no table tells."""
+
 
 @dataclass(frozen=True)
 class ScanRecord:

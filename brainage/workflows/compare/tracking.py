@@ -125,15 +125,14 @@ class ChildRun:
         if self.record is None:
             return
         recorder = self.record.recorder
-        epochs = 0
         if len(rows) > 1:
             for epoch, values in mean_curves(rows):
                 recorder.metrics(values, step=epoch)
         for row in rows:
-            epochs = max(epochs, len(row.history))
             if row.failed:
                 recorder.event("fit_failed", fold=row.fold, reason=row.reason)
-        recorder.metrics(results, step=epochs)
+        # At step 0, as those of a training run: MLflow then draws them as bars.
+        recorder.metrics(results, step=0)
         status = "failed" if any(row.failed for row in rows) else "finished"
         recorder.close(status)
         self._folder.remember(**{f"closed_{self._name}": status})

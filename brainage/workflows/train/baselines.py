@@ -19,7 +19,7 @@ from brainage.baselines.voxels import VoxelProducts, voxel_products
 from brainage.config.run import RunConfig
 from brainage.data.splits import Split
 from brainage.errors import CohortError
-from brainage.scans.record import ScanRecord
+from brainage.scans.record import UNKNOWN, ScanRecord
 from brainage.workflows.train.cohort import Cohort
 from brainage.workflows.train.tissue_volumes import cohort_tissue_volumes
 
@@ -28,8 +28,6 @@ Floats = npt.NDArray[np.floating]
 MOST_SCANS = 1000
 """Training scans that methods on voxels learn from: their kernels have this many squared numbers.
 Of more, every so many-th in order of age is taken."""
-
-UNKNOWN_SITE = "unknown"
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def refuse_harmonisation(
     """
     if config.baselines.harmonise == "none":
         return
-    sites = [record.site or UNKNOWN_SITE for record in records]
+    sites = [record.site or UNKNOWN for record in records]
     for name, split in splits.items():
         if not split.test:
             continue
@@ -134,7 +132,7 @@ def _tissue_ridge_ages(data: BaselineData, split: Split) -> Floats:
     ages = cohort.ages_years[known].astype(np.float64)
     subjects = _subjects(cohort, known)
     if data.config.harmonise == "combat":
-        sites = [record.site or UNKNOWN_SITE for record in cohort.records]
+        sites = [record.site or UNKNOWN for record in cohort.records]
         sexes = [cohort.records[index].sex for index in known]
         harmonisation = fit_harmonisation(
             training,

@@ -12,6 +12,7 @@ from brainage.config.run import RunConfig
 from brainage.data.splits import Split
 from brainage.reporting.metrics import AgeMetrics, age_metrics
 from brainage.reporting.run_report import Baseline, PredictedScan
+from brainage.scans.record import UNKNOWN
 from brainage.workflows.train.baselines import METHODS, baseline_ages, prepare_baselines
 from brainage.workflows.train.cohort import Cohort
 from brainage.workflows.train.fitting import Fit
@@ -65,7 +66,7 @@ class HeldOut:
 
     def by_site(self) -> dict[str, dict[str, float]]:
         """For each site its number of scans, and the MAE there of network and baselines."""
-        sites = np.array([self.cohort.records[i].site or "unknown" for i in self.indices])
+        sites = np.array([self.cohort.records[i].site or UNKNOWN for i in self.indices])
         answers = {"mae_years": self.predicted_age} | {
             f"mae_{name}_years": ages for name, ages in self.baseline_ages.items()
         }

@@ -6,6 +6,7 @@ from typing import Any
 from brainage.bundle.model import Member, ModelBundle
 from brainage.bundle.save import save_bundle
 from brainage.config.run import RunConfig
+from brainage.scans.record import UNKNOWN
 from brainage.workflows.evaluate.leakage import training_identities
 from brainage.workflows.train.finished_run import FinishedRun
 from brainage.workflows.train.model_card import model_card
@@ -61,7 +62,7 @@ def _calibration(run: FinishedRun) -> dict[str, Any]:
         "training_age_range_years": [float(ages.min()), float(ages.max())],
         "training_mean_age_years": float(ages.mean()),
         "training_scans": len(run.training),
-        "training_sites": sorted({record.site or "unknown" for record in records}),
+        "training_sites": sorted({record.site or UNKNOWN for record in records}),
         "evaluation": _evaluation(run.config),
         "networks": len(run.kept_parts),
         "held_out": run.held_out.metrics().as_dict(),
