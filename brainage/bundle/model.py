@@ -10,6 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from brainage.bundle.age_line import AgeLine
+from brainage.bundle.intervals import Intervals
+from brainage.bundle.training_space import TrainingSpace
 from brainage.config.run import RunConfig
 from brainage.core.blocks import BlockChain
 from brainage.core.tasks import Task, predict_together
@@ -65,6 +68,9 @@ class ModelBundle:
         calibration: training ages and held-out results, as in ``calibration.json``.
         model_hash: changes with anything that could change a prediction.
         preprocessing_hash: of steps, versions and template.
+        age_line: the age bias found on scans that were not seen, if it is known.
+        intervals: of the ages of new scans, if enough were predicted unseen.
+        training_space: where the training scans lie, if it is known.
     """
 
     folder: Path
@@ -74,6 +80,9 @@ class ModelBundle:
     calibration: dict[str, Any]
     model_hash: str
     preprocessing_hash: str
+    age_line: AgeLine | None = None
+    intervals: Intervals | None = None
+    training_space: TrainingSpace | None = None
 
     @property
     def predicting_blocks(self) -> list[int]:
