@@ -27,7 +27,7 @@ class MemberSpace:
     def distance(self, features_F: Floats) -> float:
         """Mahalanobis distance of one scan, without a unit."""
         apart = features_F - self.mean_F
-        return float(np.sqrt(max(0.0, apart @ self.precision_FF @ apart)))
+        return float(np.sqrt(max(0.0, float(apart @ self.precision_FF @ apart))))
 
 
 @dataclass(frozen=True)
