@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from brainage.core.complexity import MOST_SAMPLES, adaptive_leader_fraction, data_complexity
-from brainage.data.mnist import read_mnist
+from brainage.data.images.mnist import read_mnist
 from brainage.errors import BrainageError
 
 IMAGENET_SIZE = 224
@@ -34,7 +34,7 @@ BEST_FRACTION = {"mnist": 0.475, "cifar10": 0.7, "tiny_imagenet": 0.9, "imagenet
 
 
 def _mnist(data: Path) -> Tensor:
-    return read_mnist(data / "mnist")[0][0][:MOST_SAMPLES]
+    return read_mnist(data / "mnist").train.images_NCHW[:MOST_SAMPLES].float() / 255
 
 
 def _parquet(path: Path, column: str) -> Tensor:

@@ -31,7 +31,8 @@ from brainage.core.learner import Learner
 from brainage.core.random import random_stream
 from brainage.core.timing import describe_device
 from brainage.core.training_config import OptimizerConfig, ScheduleConfig
-from brainage.data.mnist import read_mnist
+from brainage.data.images.image_set import ImagePart
+from brainage.data.images.mnist import read_mnist
 from brainage.errors import BrainageError
 
 NUM_VALIDATION = 5000
@@ -187,6 +188,11 @@ def run(variant: Variant, data: "Images", *, epochs: int, seed: int) -> dict[str
     }
 
 
+def _scaled(part: ImagePart) -> tuple[Tensor, Tensor]:
+    """Images (N, 1, 28, 28) in [0, 1], and labels."""
+    return part.images_NCHW.float() / 255, part.labels_N
+
+
 def _error(predictions: Tensor, labels: Tensor) -> float:
     return round(100 * float((predictions != labels).double().mean()), 4)
 
@@ -260,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         variants = {name: variants[name] for name in options.only}
     folder = options.data or Path(os.environ.get("BRAINAGE_DATA", "../shared/data")) / "mnist"
     try:
-        data = Images(*read_mnist(folder))
+        digits = read_mnist(folder)
+        data = Images(_scaled(digits.train), _scaled(digits.test))
     except BrainageError as error:
         sys.exit(f"error: {error}")
     rows = []

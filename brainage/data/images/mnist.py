@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from brainage.data.images.image_set import ImagePart, ImageSet
 from brainage.errors import DataError
 
-Part = tuple[Tensor, Tensor]
+CLASSES = tuple("0123456789")
 
 # Of the unpacked files, so that it does not matter how they were packed.
 _SHA256 = {
@@ -22,14 +23,11 @@ _SHA256 = {
 _UNSIGNED_BYTES = 8
 
 
-def read_mnist(folder: Path) -> tuple[Part, Part]:
-    """The training and the test part, each as (images, labels).
+def read_mnist(folder: Path) -> ImageSet:
+    """The data set: 60,000 training and 10,000 test images (1, 28, 28).
 
     Args:
         folder: holds the four files of the original distribution, packed (``.gz``) or not.
-
-    Returns:
-        Images float32 (N, 1, 28, 28) in [0, 1] and labels int64 (N,); N is 60,000 and 10,000.
 
     Raises:
         DataError: if a file is missing or is not the original.
@@ -39,9 +37,9 @@ def read_mnist(folder: Path) -> tuple[Part, Part]:
     for part in ("train", "t10k"):
         images = parse_idx(contents[f"{part}-images-idx3-ubyte"], 3)
         labels = parse_idx(contents[f"{part}-labels-idx1-ubyte"], 1)
-        parts.append((images[:, None].float() / 255, labels.long()))
+        parts.append(ImagePart(images[:, None], labels.long()))
     train, test = parts
-    return train, test
+    return ImageSet("mnist", CLASSES, train, test, original=True, note="the original images")
 
 
 def _original(folder: Path, name: str) -> bytes:

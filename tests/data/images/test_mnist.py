@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from brainage.data.mnist import parse_idx, read_mnist
+from brainage.data.images.mnist import parse_idx, read_mnist
 from brainage.errors import DataError
 
-REAL = Path(__file__).parents[3] / "shared/data/mnist"
+REAL = Path(__file__).parents[4] / "shared/data/mnist"
 
 
 def idx(shape: tuple[int, ...], values: bytes) -> bytes:
@@ -50,9 +50,11 @@ def test_a_damaged_or_other_file_is_named(tmp_path: Path, content: bytes, messag
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the original files are not here")
 def test_the_original_files_are_read() -> None:
-    (images, labels), (test_images, test_labels) = read_mnist(REAL)
+    digits = read_mnist(REAL)
+    images, labels = digits.train.images_NCHW, digits.train.labels_N
+    assert (digits.shape, digits.num_classes, digits.original) == ((1, 28, 28), 10, True)
     assert images.shape == (60_000, 1, 28, 28)
-    assert test_images.shape == (10_000, 1, 28, 28)
-    assert (float(images.min()), float(images.max())) == (0.0, 1.0)
+    assert digits.test.images_NCHW.shape == (10_000, 1, 28, 28)
+    assert (int(images.min()), int(images.max())) == (0, 255)
     assert labels[:5].tolist() == [5, 0, 4, 1, 9]
-    assert torch.bincount(test_labels).tolist()[:3] == [980, 1135, 1032]
+    assert torch.bincount(digits.test.labels_N).tolist()[:3] == [980, 1135, 1032]
