@@ -13,6 +13,7 @@ from torch import Tensor
 from brainage.bundle.age_line import AgeLine
 from brainage.bundle.intervals import Intervals
 from brainage.bundle.training_space import TrainingSpace
+from brainage.bundle.views import make_views, show
 from brainage.config.run import RunConfig
 from brainage.core.blocks import BlockChain
 from brainage.core.tasks import Task, predict_together
@@ -144,12 +145,6 @@ class ModelBundle:
         return AgePrediction(float(np.mean(ages)), by_block, spread)
 
     def _views(self, volume_CXYZ: Tensor) -> Iterator[Tensor]:
-        if self.num_views == 1:
-            yield volume_CXYZ
-            return
-        # Its library takes a second to import, which one view can do without.
-        from brainage.bundle.views import make_views, show  # noqa: PLC0415
-
         for view in make_views(self.num_views):
             yield show(volume_CXYZ, view)
 

@@ -7,9 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torchio
 
-from brainage.bundle.views import MOST_DEGREES, MOST_VOXELS, ViewedBatches, make_views, show
+from brainage.bundle.views import (
+    MOST_DEGREES,
+    MOST_VOXELS,
+    Move,
+    View,
+    ViewedBatches,
+    make_views,
+    show,
+    views_of,
+)
 from brainage.core.batches import TensorBatches
+from brainage.data.augment import Variation, apply_variation
 from tests.bundle.conftest import make_member
 from tests.workflows.tiny import tiny_config
 
@@ -34,8 +45,8 @@ def test_more_views_are_small_moves_that_differ(brain):
     assert [view.flip for view in views] == [False, True] * 4
     shown = [show(brain, view) for view in views]
     for view, image in zip(views[2:], shown[2:], strict=True):
-        assert max(abs(degrees) for degrees in view.affine.degrees) <= MOST_DEGREES
-        assert max(abs(shift) for shift in view.affine.translation) <= MOST_VOXELS
+        assert max(abs(degrees) for degrees in view.move.degrees) <= MOST_DEGREES
+        assert max(abs(shift) for shift in view.move.shift_voxels) <= MOST_VOXELS
         like = brain.flip(1) if view.flip else brain
         overlap = ((image != 0) & (like != 0)).sum() / (like != 0).sum()
         assert 0.85 < overlap < 1
@@ -77,6 +88,38 @@ def test_batches_are_seen_in_one_view(brain):
     assert len(batches[1].inputs) == 0
 
 
-def test_one_view_does_without_the_library_that_moves_volumes():
-    code = "import sys, brainage.bundle.load; assert 'torchio' not in sys.modules"
+def by_torchio(volume, view):
+    """The same view by the library that moves the volumes of training."""
+    affine = torchio.Affine(
+        scales=(1.0, 1.0, 1.0),
+        degrees=view.move.degrees,
+        translation=view.move.shift_voxels,
+        default_pad_value=0,
+    )
+    return apply_variation(volume, Variation(view.flip, affine), torch.Generator())
+
+
+@pytest.mark.parametrize("touching", [False, True], ids=["background around", "cut by the grid"])
+def test_a_move_is_that_of_training_s_augmentation(brain, touching):
+    volume = brain[:, 8:32, 10:40, 8:30] if touching else brain
+    large = View(flip=True, move=Move((9.0, -14.0, 21.0), (1.3, -2.6, 0.4)))
+    for view in (*make_views(4)[2:], large):
+        torch.testing.assert_close(show(volume, view), by_torchio(volume, view), atol=1e-4, rtol=0)
+
+
+def test_volumes_of_a_batch_are_seen_each_for_itself(brain):
+    batch = torch.stack([brain, 3 * brain.flip(2), torch.zeros_like(brain)])
+    view = make_views(3)[2]
+    alone = torch.stack([show(volume, view) for volume in batch])
+    torch.testing.assert_close(show(batch, view), alone)
+    assert not show(batch, view)[2].any(), "an empty volume stays empty"
+
+
+def test_all_views_at_once_are_the_single_ones(brain):
+    single = torch.stack([show(brain, view) for view in make_views(4)])
+    assert torch.equal(views_of(brain, 4), single)
+
+
+def test_views_do_without_the_library_that_moves_volumes_of_training():
+    code = "import sys, brainage.bundle.views; assert 'torchio' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
