@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from brainage.errors import CohortError
+
 LEAST_SLOPE = 0.2
 """A flatter line is not inverted: it would multiply the noise of a prediction by more than 5."""
+LEAST_SUBJECTS = 20
+LEAST_AGE_SD_YEARS = 5.0
+"""Where ages vary less, a slope is mostly noise, and only the mean gap is taken out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +28,7 @@ class AgeLine:
     """
 
     slope: float
-    """Years predicted for each year of age; 1 is no bias."""
+    """Years predicted for each year of age; 1 is no bias, or ages too alike to fit a slope."""
 
     intercept_years: float
 
@@ -47,3 +55,34 @@ def line_from_mapping(values: Mapping[str, Any]) -> AgeLine:
         intercept_years=float(values["intercept_years"]),
         n=int(values["n"]),
     )
+
+
+def fit_age_line(
+    age_years: npt.NDArray[np.float64], predicted_age: npt.NDArray[np.float64]
+) -> AgeLine:
+    """The line of predicted age over age; the mean gap alone where ages are too alike.
+
+    Args:
+        age_years: shape (N,); one scan of each subject.
+        predicted_age: shape (N,), years; of scans that their network did not see.
+
+    Raises:
+        CohortError: if there are fewer than ``LEAST_SUBJECTS``.
+    """
+    n = len(age_years)
+    if n < LEAST_SUBJECTS:
+        raise CohortError(
+            f"a line of predicted age over age needs {LEAST_SUBJECTS} people who were not trained "
+            f"on, got {n}"
+        )
+    slope = 1.0
+    if ages_allow_slope(age_years):
+        apart = age_years - age_years.mean()
+        slope = float(apart @ predicted_age / (apart @ apart))
+    intercept = float(predicted_age.mean() - slope * age_years.mean())
+    return AgeLine(slope=slope, intercept_years=intercept, n=n)
+
+
+def ages_allow_slope(age_years: npt.NDArray[np.float64]) -> bool:
+    """Whether ages (N,) vary enough for a slope."""
+    return bool(np.std(age_years) >= LEAST_AGE_SD_YEARS)

@@ -15,13 +15,15 @@ WEIGHTS = "weights.safetensors"
 MODEL = "model.yaml"
 PREPROCESSING = "preprocessing.yaml"
 CALIBRATION = "calibration.json"
+TRAINING_SPACE = "training_space.safetensors"
 CARD = "MODEL_CARD.md"
 GOLDEN_SCAN = "golden/scan.nii.gz"
 GOLDEN_EXPECTED = "golden/expected.json"
 
 REQUIRED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION, CARD, GOLDEN_SCAN, GOLDEN_EXPECTED)
-HASHED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION)
-"""What the model's hash covers: everything that decides a row of predictions."""
+HASHED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION, TRAINING_SPACE)
+"""What the model's hash covers: everything that decides a row of predictions. The last is absent
+where there were too few scans for it, and ``calibration.json`` says so."""
 
 
 def file_sha256(path: Path) -> str:
@@ -34,6 +36,8 @@ def model_hash(folder: Path) -> str:
     """Sixteen hexadecimal digits that change with anything that could change a prediction."""
     digest = hashlib.sha256()
     for name in HASHED:
+        if name == TRAINING_SPACE and not (folder / name).exists():
+            continue
         digest.update(f"{name}:{file_sha256(folder / name)}\n".encode())
     return digest.hexdigest()[:16]
 

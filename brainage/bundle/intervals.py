@@ -52,7 +52,7 @@ class Intervals:
             if each.from_years is not None and predicted_years >= each.from_years:
                 found = each
         low, high = predicted_years + found.low_years, predicted_years + found.high_years
-        return AgeInterval(max(0.0, low), high, self.coverage)
+        return AgeInterval(max(0.0, low), max(0.0, high), self.coverage)
 
 
 def intervals_from_mapping(values: Mapping[str, Any]) -> Intervals:

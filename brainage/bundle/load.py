@@ -1,11 +1,11 @@
 """Loading a bundle: every piece is checked before the first prediction."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from brainage.bundle.files import (
     AGE_UNIT,
-    CALIBRATION,
     FORMAT,
     GOLDEN_EXPECTED,
     MODEL,
@@ -17,14 +17,18 @@ from brainage.bundle.files import (
     read_json,
     read_yaml,
 )
+from brainage.bundle.load_calibration import load_calibration, load_numbers
 from brainage.bundle.members import load_members
 from brainage.bundle.model import ModelBundle
+from brainage.bundle.versions import differing_versions
 from brainage.config.load import config_from_mapping
 from brainage.config.run import RunConfig
 from brainage.config.validation import to_plain
 from brainage.errors import BundleError, ConfigError
 from brainage.preprocess.pipeline import preprocessing_hash
 from brainage.preprocess.template import TEMPLATE_NAME, load_template
+
+_log = logging.getLogger(__name__)
 
 
 def load_bundle(folder: Path) -> ModelBundle:
@@ -46,9 +50,11 @@ def load_bundle(folder: Path) -> ModelBundle:
     hash_ = _check_preprocessing(folder, config)
     input_shape = _input_shape(folder, model, config)
     members = load_members(folder, model, config, input_shape)
-    calibration = _calibration(folder)
+    calibration = load_calibration(folder)
+    numbers = load_numbers(folder, calibration, [member.name for member in members])
     hash_of_model = model_hash(folder)
     _check_unaltered(folder, hash_of_model)
+    _tell_other_versions(folder, model["versions"])
     return ModelBundle(
         folder=folder,
         config=config,
@@ -57,7 +63,22 @@ def load_bundle(folder: Path) -> ModelBundle:
         calibration=calibration,
         model_hash=hash_of_model,
         preprocessing_hash=hash_,
+        age_line=numbers.age_line,
+        intervals=numbers.intervals,
+        training_space=numbers.training_space,
     )
+
+
+def _tell_other_versions(folder: Path, recorded: Any) -> None:
+    """A warning, since other versions may give the same ages; the golden scan decides that."""
+    if not isinstance(recorded, dict):
+        raise BundleError(f"{folder / MODEL}: damaged: versions: expected names and versions")
+    if other := differing_versions(recorded):
+        _log.warning(
+            "%s was made with other versions of %s; 'brainage doctor --model %s' predicts its "
+            "golden scan again and says whether ages are the same",
+            folder, ", ".join(other), folder,
+        )  # fmt: skip
 
 
 def _check_unaltered(folder: Path, found: str) -> None:
@@ -75,7 +96,7 @@ def _check_unaltered(folder: Path, found: str) -> None:
 
 def _check_model(folder: Path, model: dict[str, Any]) -> None:
     path = folder / MODEL
-    keys = ("format", "age_unit", "input_shape", "members", "run", "weights_sha256")
+    keys = ("format", "age_unit", "input_shape", "members", "run", "versions", "weights_sha256")
     missing = [key for key in keys if key not in model]
     if "format" in model and model["format"] != FORMAT:
         raise BundleError(f"{path}: expected bundle format {FORMAT}, got {model['format']}")
@@ -100,18 +121,6 @@ def _input_shape(folder: Path, model: dict[str, Any], config: RunConfig) -> tupl
             f"preprocessing, got {model['input_shape']}"
         )
     return expected
-
-
-def _calibration(folder: Path) -> dict[str, Any]:
-    calibration = read_json(folder / CALIBRATION)
-    ages = calibration.get("training_age_range_years")
-    numbers = isinstance(ages, list) and [isinstance(age, int | float) for age in ages]
-    if numbers != [True, True]:
-        raise BundleError(
-            f"{folder / CALIBRATION}: damaged: expected training_age_range_years as two ages, "
-            f"got {ages!r}"
-        )
-    return calibration
 
 
 def _check_preprocessing(folder: Path, config: RunConfig) -> str:

@@ -1,6 +1,5 @@
 """Writing a bundle: all of it under another name, then one rename."""
 
-import importlib.metadata
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from brainage import __version__
 from brainage.bundle.files import (
     AGE_UNIT,
     CALIBRATION,
@@ -21,19 +19,21 @@ from brainage.bundle.files import (
     GOLDEN_EXPECTED,
     MODEL,
     PREPROCESSING,
+    TRAINING_SPACE,
     WEIGHTS,
     file_sha256,
 )
 from brainage.bundle.golden import write_expected, write_golden_scan
 from brainage.bundle.load import load_bundle, preprocessing_contract
 from brainage.bundle.model import Member, ModelBundle
+from brainage.bundle.space_file import write_space
+from brainage.bundle.training_space import TrainingSpace
+from brainage.bundle.versions import recorded_versions
 from brainage.config.run import RunConfig
 from brainage.config.validation import to_plain
 from brainage.config.yaml_text import to_yaml
 from brainage.core.tasks import task_to_mapping
 from brainage.errors import RunFolderError
-
-RECORDED_PACKAGES = ("torch", "monai", "antspyx", "deepbet", "simpleitk", "nilearn", "numpy")
 
 
 def save_bundle(
@@ -44,6 +44,7 @@ def save_bundle(
     input_shape: tuple[int, ...],
     calibration: Mapping[str, Any],
     card: str,
+    training_space: TrainingSpace | None = None,
 ) -> ModelBundle:
     """Write a bundle and load it again, which proves that it can be loaded.
 
@@ -52,8 +53,10 @@ def save_bundle(
         config: the resolved configuration.
         members: the trained networks; their names differ.
         input_shape: shape of one input without the batch axis.
-        calibration: training ages and held-out results; plain JSON values.
+        calibration: training ages, held-out results, and ``HonestNumbers`` as its ``as_dict`` has
+            them; plain JSON values.
         card: text of ``MODEL_CARD.md``.
+        training_space: of the members, in their order; its limit stands in the calibration.
 
     Raises:
         RunFolderError: if the folder cannot be written.
@@ -63,6 +66,8 @@ def save_bundle(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         save_file(_weights(members), part / WEIGHTS)
+        if training_space is not None:
+            write_space(part / TRAINING_SPACE, [each.name for each in members], training_space)
         model = {
             "format": FORMAT,
             "age_unit": AGE_UNIT,
@@ -105,11 +110,3 @@ def _weights(members: Sequence[Member]) -> dict[str, Tensor]:
         for member in members
         for name, value in member.chain.state_dict().items()
     }
-
-
-def recorded_versions() -> dict[str, str]:
-    """Versions of this package and of those that decide a prediction."""
-    versions = {"brainage": __version__}
-    for package in RECORDED_PACKAGES:
-        versions[package] = importlib.metadata.version(package)
-    return versions

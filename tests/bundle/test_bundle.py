@@ -8,7 +8,7 @@ import torch
 from brainage import __version__
 from brainage.bundle.files import REQUIRED, model_hash
 from brainage.bundle.load import load_bundle
-from brainage.bundle.save import RECORDED_PACKAGES
+from brainage.bundle.versions import RECORDED_PACKAGES
 from brainage.config.yaml_text import read_yaml
 from brainage.errors import ConfigError, RunFolderError
 from tests.bundle.conftest import make_bundle, make_member

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from brainage.bundle.save import recorded_versions
+from brainage.bundle.versions import recorded_versions
 from brainage.config.compare import dump_compare_config
 from brainage.reporting.comparison import Comparison
 from brainage.reporting.comparison_page import write_comparison_figures, write_comparison_page

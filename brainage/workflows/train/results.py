@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from brainage.bundle.model import ModelBundle
-from brainage.bundle.save import recorded_versions
+from brainage.bundle.versions import recorded_versions
 from brainage.config.load import dump_config
 from brainage.config.run import RunConfig
 from brainage.core.timing import describe_device
