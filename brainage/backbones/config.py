@@ -73,7 +73,11 @@ class SFCNConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MLPConfig:
-    """Fully connected layers on the flattened input; one stage is linear, ReLU."""
+    """Fully connected layers on the flattened input; one stage is linear, ReLU.
+
+    The supplement's networks end with an output layer that is a block of its own, and where
+    workers are groups of a layer's units (``readout: units``) read them before the activation.
+    """
 
     __pydantic_config__ = FORBID_UNKNOWN
 
@@ -81,14 +85,22 @@ class MLPConfig:
     """The family."""
     hidden_sizes: tuple[int, ...] = (320, 320)
     """Width of each hidden layer."""
+    output_stage: bool = False
+    """Whether a stage without weights follows the hidden layers, so that the output head can be a
+    block of its own."""
+    activation: Literal["end", "start"] = "end"
+    """Where the ReLU of a layer is: at the end of its stage, or at the start of the next one, so
+    that a block's heads read the layer before it. ``start`` needs ``output_stage``."""
 
     def __post_init__(self) -> None:
         _check_channels(self.hidden_sizes, "hidden_sizes")
+        fits = self.output_stage or self.activation == "end"
+        require(fits, "activation", "'end' without output_stage", self.activation)
 
     @property
     def num_stages(self) -> int:
         """Stages that can be cut between."""
-        return len(self.hidden_sizes)
+        return len(self.hidden_sizes) + self.output_stage
 
 
 @dataclass(frozen=True, kw_only=True)

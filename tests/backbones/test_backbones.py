@@ -270,3 +270,21 @@ def _copy_in_order(source: nn.Module, target: nn.Module) -> None:
 def test_choosing_a_backbone_does_not_import_monai() -> None:
     code = "import sys, brainage.backbones.registry; sys.exit('monai' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_an_mlp_is_the_same_network_wherever_its_activations_are_cut() -> None:
+    shape = (1, 3, 4)
+    inputs = make_batch(shape).inputs
+    answers = []
+    for activation in ("end", "start"):
+        config = MLPConfig(hidden_sizes=(16, 8), output_stage=True, activation=activation)
+        stages = build_stages(config, shape, seed=0)
+        assert len(stages) == config.num_stages == 3
+        answers.append(nn.Sequential(*stages)(inputs))
+        assert (nn.Sequential(*stages[:2])(inputs).min() < 0) == (activation == "start")
+    assert torch.equal(*answers)
+
+
+def test_activations_at_the_start_need_a_stage_behind_them() -> None:
+    with pytest.raises(ValueError, match="activation: expected 'end' without output_stage"):
+        MLPConfig(activation="start")

@@ -1,0 +1,250 @@
+"""From settings to images: where a set lies, who trains, validates and tests, and the batches."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from brainage.core.random import derive_seed
+from brainage.core.types import BatchSource
+from brainage.data.config import DATA_VARIABLE, DEFAULT_DATA_FOLDER
+from brainage.data.images.batches import ImageBatches
+from brainage.data.images.cifar10 import read_cifar10
+from brainage.data.images.config import ImageAugmentationConfig, ImageDataConfig
+from brainage.data.images.image_set import ImagePart, ImageSet, channel_statistics
+from brainage.data.images.imagenet import ImageFiles, read_imagenet
+from brainage.data.images.mnist import read_mnist
+from brainage.data.images.stream import StreamedImages
+from brainage.data.images.tiny_imagenet import read_tiny_imagenet
+from brainage.errors import DataError
+
+READERS = {"mnist": read_mnist, "cifar10": read_cifar10, "tiny_imagenet": read_tiny_imagenet}
+FOLDERS = {
+    "mnist": ("mnist",),
+    "cifar10": ("cifar10",),
+    "tiny_imagenet": ("tiny_imagenet", "tiny_imagenet_subset"),
+    "imagenet": ("imagenet", "imagenet_sample"),
+}
+
+
+class Images(Protocol):
+    """A data set, split and ready to be trained on."""
+
+    @property
+    def note(self) -> str:
+        """What these images are; belongs beside every figure."""
+
+    @property
+    def original(self) -> bool:
+        """Whether they are all the images that published figures are of."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one input."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images of each part: train, validation and test."""
+
+    def batches(self, part: str, *, batch_size: int, seed: int, training: bool) -> BatchSource:
+        """The batches of a part; shuffled and varied in training."""
+
+
+def image_folder(config: ImageDataConfig) -> Path:
+    """Where a set is looked for: the first of its usual places that is there, or the first."""
+    home = Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA_FOLDER).expanduser()
+    if config.root is None:
+        places = [home / name for name in FOLDERS[config.name]]
+        return next((place for place in places if place.is_dir()), places[0])
+    folder = Path(config.root).expanduser()
+    return home.joinpath(*folder.parts[1:]) if folder.parts[0] == f"${DATA_VARIABLE}" else folder
+
+
+def open_images(
+    config: ImageDataConfig,
+    augmentation: ImageAugmentationConfig,
+    device: torch.device,
+) -> Images:
+    """Read a set and split its training part.
+
+    Args:
+        config: which set, and how many images.
+        augmentation: of training images.
+        device: where small images are held.
+
+    Raises:
+        DataError: if the set is not there, damaged, or has too few images for what is asked.
+    """
+    folder = image_folder(config)
+    if config.name == "imagenet":
+        return FileImages(config, augmentation, folder)
+    found = READERS[config.name](folder)
+    parts = _split(config, found)
+    return MemoryImages(found, parts, augmentation, device)
+
+
+@dataclass(frozen=True)
+class MemoryImages:
+    """Small images, all of them in memory."""
+
+    source: ImageSet
+    parts: dict[str, ImagePart]
+    augmentation: ImageAugmentationConfig
+    device: torch.device
+
+    @property
+    def note(self) -> str:
+        """What these images are, and how many of them are used."""
+        return self.source.note
+
+    @property
+    def original(self) -> bool:
+        """Whether they are all the images that published figures are of."""
+        trained = len(self.parts["train"]) + len(self.parts["validation"])
+        complete = trained == len(self.source.train)
+        return self.source.original and complete and self.sizes["test"] == len(self.source.test)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return self.source.num_classes
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.source.shape
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Images of each part."""
+        return {name: len(part) for name, part in self.parts.items()}
+
+    def batches(self, part: str, *, batch_size: int, seed: int, training: bool) -> BatchSource:
+        """The batches of a part; channels are standardised by the training images."""
+        mean_C, sd_C = channel_statistics(self.parts["train"].images_NCHW)
+        return ImageBatches(
+            self.parts[part],
+            mean_C,
+            sd_C,
+            batch_size=batch_size,
+            device=self.device,
+            seed=seed,
+            shuffle=training,
+            augmentation=self.augmentation if training else None,
+        )
+
+
+class FileImages:
+    """ImageNet: the validation part of the set tests, some of its training images validate.
+
+    Where there is a sample without training images, its images are all three parts; a figure of
+    it says nothing, it shows that everything runs.
+    """
+
+    def __init__(
+        self, config: ImageDataConfig, augmentation: ImageAugmentationConfig, folder: Path
+    ) -> None:
+        test = read_imagenet(folder, "val")
+        alone = not (folder / "train").is_dir()
+        train = test if alone else read_imagenet(folder, "train")
+        if train.class_names != test.class_names:
+            raise DataError(f"{folder}: train and val are of different classes")
+        labels = torch.tensor(train.labels)
+        chosen = _chosen(labels, config.train_images, "data.train_images")
+        held = chosen if alone else _held_out(labels, chosen, config.validation_images)
+        kept = chosen if alone else _without(chosen, held)
+        tested = _chosen(torch.tensor(test.labels), config.test_images, "data.test_images")
+        self._parts = {
+            "train": _picked(train, kept),
+            "validation": _picked(train, held),
+            "test": _picked(test, tested),
+        }
+        self._config = config
+        self._augmentation = augmentation
+        self.original = train.original and test.original and len(tested) == len(test)
+        self.note = test.note
+        if alone:
+            self.note += ", the same ones in training, validation and test"
+        self.num_classes = len(test.class_names)
+        self.input_shape = (3, config.image_size, config.image_size)
+        self.sizes = {name: len(paths) for name, (paths, _) in self._parts.items()}
+
+    def batches(self, part: str, *, batch_size: int, seed: int, training: bool) -> BatchSource:
+        """The batches of a part, decoded ahead."""
+        paths, labels = self._parts[part]
+        return StreamedImages(
+            paths,
+            labels,
+            size=self._config.image_size,
+            batch_size=batch_size,
+            num_loader_workers=self._config.num_loader_workers,
+            seed=seed,
+            shuffle=training,
+            augmentation=self._augmentation if training else None,
+        )
+
+
+def _picked(files: ImageFiles, indices: Tensor) -> tuple[Sequence[Path], Sequence[int]]:
+    chosen = indices.tolist()
+    return [files.paths[index] for index in chosen], [files.labels[index] for index in chosen]
+
+
+def _split(config: ImageDataConfig, found: ImageSet) -> dict[str, ImagePart]:
+    """The same images in every run: nothing depends on its seed."""
+    labels = found.train.labels_N
+    chosen = _chosen(labels, config.train_images, "data.train_images")
+    held = _held_out(labels, chosen, config.validation_images)
+    tested = _chosen(found.test.labels_N, config.test_images, "data.test_images")
+    return {
+        "train": found.train.subset(_without(chosen, held)),
+        "validation": found.train.subset(held),
+        "test": found.test.subset(tested),
+    }
+
+
+def _chosen(labels_N: Tensor, count: int | None, key: str) -> Tensor:
+    """Indices, rising, of so many images, equally many of each class; of all without a count."""
+    if count is None:
+        return torch.arange(len(labels_N))
+    return torch.sort(_of_each_class(labels_N, count, key))[0]
+
+
+def _held_out(labels_N: Tensor, chosen: Tensor, count: int) -> Tensor:
+    """Those of the chosen images that validate."""
+    among = _of_each_class(labels_N[chosen], count, "data.validation_images")
+    if len(among) >= len(chosen):
+        raise DataError(
+            f"data.validation_images: expected fewer than the {len(chosen)} training images, "
+            f"got {count}"
+        )
+    return chosen[torch.sort(among)[0]]
+
+
+def _of_each_class(labels_N: Tensor, count: int, key: str) -> Tensor:
+    """So many indices, drawn once and for all; classes differ by one image at most."""
+    classes = torch.unique(labels_N)
+    if count < len(classes):
+        raise DataError(f"{key}: expected at least {len(classes)}, one of each class, got {count}")
+    generator = torch.Generator().manual_seed(derive_seed("image split", key))
+    order = torch.randperm(len(labels_N), generator=generator)
+    share, rest = divmod(count, len(classes))
+    picked = []
+    for place, label in enumerate(classes):
+        own = order[labels_N[order] == label]
+        wanted = share + (place < rest)
+        if wanted > len(own):
+            raise DataError(f"{key}: {count} are asked for, class {int(label)} has {len(own)}")
+        picked.append(own[:wanted])
+    return torch.cat(picked)
+
+
+def _without(indices: Tensor, others: Tensor) -> Tensor:
+    return indices[~torch.isin(indices, others)]
