@@ -1,9 +1,10 @@
 """A trained model in memory: predicts preprocessed volumes."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,27 @@ import torch
 from torch import Tensor
 
 from brainage.bundle.age_line import AgeLine
+from brainage.bundle.answer import (
+    AgePrediction,
+    NetworkAnswer,
+    ask_network,
+    common_answer,
+    joined,
+)
 from brainage.bundle.intervals import Intervals
 from brainage.bundle.training_space import TrainingSpace
-from brainage.bundle.views import make_views, show
+from brainage.bundle.views import views_of
 from brainage.config.run import RunConfig
 from brainage.core.blocks import BlockChain
-from brainage.core.tasks import Task, predict_together
+from brainage.core.tasks import Task
 from brainage.errors import ConfigError
+
+__all__ = ["AgePrediction", "Member", "ModelBundle"]
+
+Volume = npt.NDArray[np.float32]
+
+MOST_VOXELS_TOGETHER = 4_000_000
+"""What a network is given at once, so that fine grids with many views fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +55,6 @@ class Member:
     def predicting_blocks(self) -> list[int]:
         """Numbers, from 1, of the blocks that have an output head."""
         return [k + 1 for k, block in enumerate(self.chain) if block.output is not None]
-
-
-@dataclass(frozen=True)
-class AgePrediction:
-    """Predicted age of one scan, in years, uncorrected.
-
-    ``by_block`` maps a block's number, counted from 1, to its own prediction. Blocks without an
-    output head, and blocks that were not run, are absent. ``age_years`` is the answer asked for.
-    Both are means over the model's networks and views; ``spread_years`` is the standard deviation
-    of the answer over them, None where there is one of each.
-    """
-
-    age_years: float
-    by_block: dict[int, float]
-    spread_years: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,19 @@ class ModelBundle:
         if answer not in known:
             raise ConfigError(f"answer: expected one of {', '.join(known)}, got '{answer}'")
 
-    @torch.no_grad()
-    def predict(self, volume_XYZ: npt.NDArray[np.float32], answer: str = "last") -> AgePrediction:
-        """Age of one preprocessed volume: the mean over all networks and views.
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.members[0].chain.parameters()).device
 
-        One volume at a time, so that no scan's prediction depends on its neighbours in a batch.
+    def to(self, device: torch.device) -> Self:
+        """The same model, whose networks are moved to a device."""
+        for member in self.members:
+            member.chain.to(device)
+        return self
+
+    def predict(self, volume_XYZ: Volume, answer: str = "last") -> AgePrediction:
+        """Age of one preprocessed volume: the mean over all networks and views.
 
         Args:
             volume_XYZ: as the preprocessing gives it.
@@ -125,42 +133,70 @@ class ModelBundle:
             ValueError: if the volume's shape is not the networks'.
             ConfigError: if the model cannot give that answer.
         """
+        return self.predict_together([volume_XYZ], answer)[0]
+
+    @torch.no_grad()
+    def predict_together(
+        self, volumes_XYZ: Sequence[Volume], answer: str = "last"
+    ) -> list[AgePrediction]:
+        """Ages of several volumes, in their order.
+
+        A CPU takes them one by one, so that no prediction depends on those beside it; an
+        accelerator takes them together. The views of one volume are always together.
+
+        Args:
+            volumes_XYZ: as for `predict`.
+            answer: as for `predict`.
+
+        Raises:
+            ValueError: as for `predict`.
+            ConfigError: as for `predict`.
+        """
         self.check_answer(answer)
-        if volume_XYZ.shape != self.input_shape[1:]:
-            raise ValueError(
-                f"expected a volume of shape {self.input_shape[1:]}, got {volume_XYZ.shape}"
-            )
+        for volume_XYZ in volumes_XYZ:
+            if volume_XYZ.shape != self.input_shape[1:]:
+                raise ValueError(
+                    f"expected a volume of shape {self.input_shape[1:]}, got {volume_XYZ.shape}"
+                )
+        if self.device.type == "cpu":
+            return [self._answers([volume_XYZ], answer)[0] for volume_XYZ in volumes_XYZ]
+        # Exact sums in a fixed order: TF32 would move an age by hundredths of a year.
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            return self._answers(volumes_XYZ, answer)
+
+    def _answers(self, volumes_XYZ: Sequence[Volume], answer: str) -> list[AgePrediction]:
+        inputs_BCXYZ = torch.stack([self._views(volume_XYZ) for volume_XYZ in volumes_XYZ])
+        inputs_BCXYZ = inputs_BCXYZ.flatten(0, 1)
+        most = max(1, MOST_VOXELS_TOGETHER // math.prod(self.input_shape))
         said = [
-            _ask(member, view, answer)
-            for view in self._views(torch.from_numpy(volume_XYZ)[None])
+            joined(
+                [
+                    ask_network(member.chain, member.task, part, answer)
+                    for part in inputs_BCXYZ.split(most)
+                ]
+            )
             for member in self.members
         ]
-        by_block = {
-            block: float(np.mean([each.by_block[block] for each in said]))
-            for block in self.predicting_blocks
-            if all(block in each.by_block for each in said)
-        }
-        ages = [each.age_years for each in said]
-        spread = float(np.std(ages)) if len(ages) > 1 else None
-        return AgePrediction(float(np.mean(ages)), by_block, spread)
+        answers = []
+        for first in range(0, len(inputs_BCXYZ), self.num_views):
+            own = [each.rows(slice(first, first + self.num_views)) for each in said]
+            answers.append(common_answer(own, self.predicting_blocks, self._distance(own)))
+        return answers
 
-    def _views(self, volume_CXYZ: Tensor) -> Iterator[Tensor]:
-        for view in make_views(self.num_views):
-            yield show(volume_CXYZ, view)
+    def _views(self, volume_XYZ: Volume) -> Tensor:
+        """The views (V, 1, X, Y, Z) of a volume, on the networks' device."""
+        return views_of(torch.from_numpy(volume_XYZ)[None].to(self.device), self.num_views)
+
+    def _distance(self, said: Sequence[NetworkAnswer]) -> float | None:
+        """How far a scan, in its first view, is from those of the training."""
+        features = [each.features_BF[0] for each in said if each.features_BF is not None]
+        if self.training_space is None or len(features) < len(said):
+            return None
+        return self.training_space.distance(features)
 
     def in_training_range(self, age_years: float) -> bool:
         """Whether an age lies within the ages the model was trained on."""
         low, high = self.calibration["training_age_range_years"]
         return bool(low <= age_years <= high)
-
-
-def _ask(member: Member, volume_CXYZ: Tensor, answer: str) -> AgePrediction:
-    """What one network says of one view."""
-    stop = int(answer.removeprefix("block")) if answer.startswith("block") else None
-    heads = [each.prediction_BC for each in member.chain.all_outputs(volume_CXYZ[None], stop)]
-    outputs_by_block = {k + 1: head for k, head in enumerate(heads) if head is not None}
-    by_block = {k: float(member.task.predict(head)[0]) for k, head in outputs_by_block.items()}
-    if answer == "ensemble":
-        together = predict_together(member.task, list(outputs_by_block.values()))
-        return AgePrediction(float(together[0]), by_block)
-    return AgePrediction(by_block[max(by_block)], by_block)
