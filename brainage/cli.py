@@ -15,6 +15,7 @@ import typer
 from brainage import __version__
 from brainage.commands.benchmark import benchmark
 from brainage.commands.compare import compare
+from brainage.commands.doctor import doctor
 from brainage.commands.evaluate import evaluate
 from brainage.commands.manifest import manifest
 from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, SubjectFrom
@@ -195,6 +196,7 @@ def preprocess(
 app.command()(predict)
 app.command()(compare)
 app.command()(evaluate)
+app.command()(doctor)
 app.command()(plan)
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(manifest, name="manifest")

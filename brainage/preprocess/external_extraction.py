@@ -8,7 +8,7 @@ network at their first run.
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,13 +21,19 @@ from brainage.scans.nifti import Scan
 
 TIMEOUT_SECONDS = 1800
 
+PROGRAM_NAMES: Mapping[str, tuple[str, ...]] = {
+    "hd-bet": ("hd-bet",),
+    "synthstrip": ("mri_synthstrip", "nipreps-synthstrip"),
+}
+"""Method -> the programs that do it, the first of which is taken; no model names another."""
+
 
 def hd_bet_mask(scan: Scan) -> Mask:
     """Mask of HD-BET 2 on the processor, without its eightfold mirroring.
 
     Source: Isensee et al. 2019, Human Brain Mapping 40:4952.
     """
-    program = _program(("hd-bet",), "hd-bet", "hd-bet")
+    program = _program("hd-bet", package="hd-bet")
     options = ["-device", "cpu", "--disable_tta", "--save_bet_mask", "--no_bet_image"]
     return _run(
         scan,
@@ -41,7 +47,7 @@ def synthstrip_mask(scan: Scan) -> Mask:
 
     Source: Hoopes et al. 2022, NeuroImage 260:119474.
     """
-    program = _program(("mri_synthstrip", "nipreps-synthstrip"), "nipreps-synthstrip", "synthstrip")
+    program = _program("synthstrip", package="nipreps-synthstrip")
     return _run(
         scan,
         lambda source, folder: [
@@ -58,18 +64,23 @@ PROGRAMS: Mapping[str, Callable[[Scan], Mask]] = {
 }
 
 
-def _program(names: tuple[str, ...], package: str, extra: str) -> str:
-    """The first of these programs, on PATH or beside this Python.
+def find_program(names: Sequence[str]) -> str | None:
+    """The first of these programs, on PATH or beside this Python."""
+    beside = str(Path(sys.executable).parent)
+    found = (shutil.which(name) or shutil.which(name, path=beside) for name in names)
+    return next(filter(None, found), None)
+
+
+def _program(method: str, *, package: str) -> str:
+    """The program of a method.
 
     Raises:
-        MissingPackage: none of them is there.
+        MissingPackage: it is not there.
     """
-    beside = str(Path(sys.executable).parent)
-    for name in names:
-        found = shutil.which(name) or shutil.which(name, path=beside)
-        if found:
-            return found
-    raise MissingPackage(package, f"brain extraction by {extra}", extra)
+    found = find_program(PROGRAM_NAMES[method])
+    if found is None:
+        raise MissingPackage(package, f"brain extraction by {method}", method)
+    return found
 
 
 def _run(scan: Scan, command: Callable[[str, str], list[str]], mask_name: str) -> Mask:

@@ -1,0 +1,1 @@
+"""``brainage doctor``: what this installation can do, what is missing, and whether a model fits."""
