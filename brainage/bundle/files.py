@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from brainage.bundle.containment import check_contained
 from brainage.config.yaml_text import read_yaml as read_config_yaml
 from brainage.errors import BundleError, ConfigError
 
@@ -43,7 +45,7 @@ def model_hash(folder: Path) -> str:
 
 
 def check_complete(folder: Path) -> None:
-    """Raise a BundleError that names what is missing."""
+    """Raise a BundleError that names what is missing, closed, or outside the folder."""
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such model folder; give --model the folder that "
                           "holds model.yaml, e.g. runs/lfnn3d/model")  # fmt: skip
@@ -52,16 +54,20 @@ def check_complete(folder: Path) -> None:
         raise BundleError(f"{folder}: a run, not a model; did you mean {folder / 'model'}?")
     if missing:
         raise BundleError(f"{folder}: not a complete model: {', '.join(missing)} missing")
+    closed = [name for name in REQUIRED if not os.access(folder / name, os.R_OK)]
+    if closed:
+        raise BundleError(f"{folder}: {', '.join(closed)} cannot be read; ask its owner for access")
+    check_contained(folder)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping.
+    """A YAML mapping without aliases, which make gigabytes of a few lines.
 
     Raises:
         BundleError: if the file is not one.
     """
     try:
-        return read_config_yaml(path)
+        return read_config_yaml(path, aliases=False)
     except ConfigError as error:
         raise BundleError(f"damaged model: {error}") from error
 
@@ -74,7 +80,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{path}: damaged: {error}") from error
     if not isinstance(values, dict):
         raise BundleError(f"{path}: damaged: expected an object, got {type(values).__name__}")

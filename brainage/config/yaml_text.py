@@ -45,7 +45,10 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that either YAML version would read as something else."""
+    """Quotes every text that either YAML version would read as something else; no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the same for all
+        return True
 
 
 for _tag, _pattern, _starts in _RESOLVERS:
@@ -53,16 +56,20 @@ for _tag, _pattern, _starts in _RESOLVERS:
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
-def parse_yaml(text: str, origin: str) -> Any:
+def parse_yaml(text: str, origin: str, *, aliases: bool = True) -> Any:
     """Parse one YAML document.
 
     Args:
         text: the document.
         origin: what to call it in an error: a file or an option.
+        aliases: whether a part may be used again. A few lines of that can mean gigabytes, so that
+            text from elsewhere should do without; ``to_yaml`` writes none.
     Raises:
         ConfigError: for text that is no YAML, or gives a key twice.
     """
     try:
+        if not aliases:
+            _refuse_aliases(text)
         content = yaml.load(text, _Loader)  # noqa: S506 - a safe loader, see above
         json.dumps(content, default=str, skipkeys=True)  # an alias may make it contain itself
     except yaml.MarkedYAMLError as error:
@@ -74,8 +81,18 @@ def parse_yaml(text: str, origin: str) -> Any:
     return content
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def _refuse_aliases(text: str) -> None:
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem=f"expected no aliases, got *{event.anchor}", problem_mark=event.start_mark
+            )
+
+
+def read_yaml(path: Path, *, aliases: bool = True) -> dict[str, Any]:
     """Read a file that holds keys and values; an empty file holds none.
+
+    ``aliases`` as for ``parse_yaml``.
 
     Raises:
         ConfigError: for a file that cannot be read, or holds anything else.
@@ -86,7 +103,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: expected UTF-8 text, got other bytes") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    content = parse_yaml(text, str(path))
+    content = parse_yaml(text, str(path), aliases=aliases)
     if content is None:
         return {}
     if not isinstance(content, dict):

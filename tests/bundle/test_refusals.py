@@ -1,5 +1,7 @@
 """A bundle with a missing, altered or mismatching piece is refused, with the piece's name."""
 
+import itertools
+import os
 import re
 import shutil
 
@@ -180,4 +182,62 @@ def test_a_readable_edit_of_what_decides_predictions_is_refused(copied):
     """Every file is valid by itself: only together they are not what was saved."""
     edit_json(copied / "calibration.json", training_age_range_years=[0.0, 120.0])
     with pytest.raises(BundleError, match="altered since it was saved"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_file_that_lies_elsewhere_is_refused(name, copied, tmp_path):
+    """A bundle of somebody else could name any file that the user can read."""
+    elsewhere = (copied / name).rename(tmp_path / "elsewhere")
+    (copied / name).symlink_to(elsewhere)
+    with pytest.raises(BundleError, match=rf"{re.escape(name)}: a link to .*elsewhere, outside"):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize("target", ["../elsewhere", "golden/../../elsewhere"])
+def test_a_folder_that_lies_elsewhere_is_refused(target, copied, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (copied / "more").symlink_to(target)
+    with pytest.raises(BundleError, match=r"more: a link to .*elsewhere, outside"):
+        load_bundle(copied)
+
+
+def test_links_that_lead_nowhere_or_to_themselves_are_refused(copied):
+    link = copied / "golden" / "round"
+    link.symlink_to("round")
+    with pytest.raises(BundleError, match="round: a link to round, outside"):
+        load_bundle(copied)
+    link.unlink()
+    link.symlink_to("/nowhere/at/all")
+    with pytest.raises(BundleError, match="a link to /nowhere/at/all, outside"):
+        load_bundle(copied)
+
+
+def test_links_within_the_folder_and_to_the_folder_are_followed(copied, tmp_path):
+    (copied / "MODEL_CARD.md").rename(copied / "card.md")
+    (copied / "MODEL_CARD.md").symlink_to("card.md")
+    (tmp_path / "champion").symlink_to(copied)
+    assert load_bundle(tmp_path / "champion").folder == tmp_path / "champion"
+
+
+def test_files_that_the_user_may_not_read_are_named(copied, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "model.yaml")
+    with pytest.raises(BundleError, match=r"model: model\.yaml cannot be read; ask its owner"):
+        load_bundle(copied)
+
+
+def test_a_few_lines_that_mean_gigabytes_are_refused(copied):
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n"
+        for old, new in itertools.pairwise("abcdefghijklmnop")
+    )
+    with (copied / "model.yaml").open("a") as stream:
+        stream.write(bomb)
+    with pytest.raises(BundleError, match=r"model\.yaml, line \d+: expected no aliases, got \*a"):
+        load_bundle(copied)
+
+
+def test_json_without_end_to_its_depth_is_refused(copied):
+    (copied / "calibration.json").write_text("[" * 100_000)
+    with pytest.raises(BundleError, match=r"calibration\.json: damaged: "):
         load_bundle(copied)

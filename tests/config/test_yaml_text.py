@@ -106,3 +106,11 @@ def test_an_empty_file_holds_no_keys(tmp_path: Path):
     path = tmp_path / "empty.yaml"
     path.write_text("# nothing yet\n")
     assert read_yaml(path) == {}
+
+
+def test_what_is_written_has_no_aliases_and_reading_can_refuse_them():
+    shared = [1, 2]
+    text = to_yaml({"a": shared, "b": shared})
+    assert parse_yaml(text, "here", aliases=False) == {"a": shared, "b": shared}
+    with pytest.raises(ConfigError, match=r"here, line 2: expected no aliases, got \*x"):
+        parse_yaml("a: &x [1]\nb: *x", "here", aliases=False)
