@@ -84,8 +84,9 @@ def parse_yaml(text: str, origin: str, *, aliases: bool = True) -> Any:
 def _refuse_aliases(text: str) -> None:
     for event in yaml.parse(text, yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else "?"
             raise yaml.MarkedYAMLError(
-                problem=f"expected no aliases, got *{event.anchor}", problem_mark=event.start_mark
+                problem=f"expected no aliases, got *{event.anchor} in line {line}"
             )
 
 

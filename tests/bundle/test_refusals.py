@@ -233,7 +233,7 @@ def test_a_few_lines_that_mean_gigabytes_are_refused(copied):
     )
     with (copied / "model.yaml").open("a") as stream:
         stream.write(bomb)
-    with pytest.raises(BundleError, match=r"model\.yaml, line \d+: expected no aliases, got \*a"):
+    with pytest.raises(BundleError, match=r"model\.yaml: expected no aliases, got \*a in line"):
         load_bundle(copied)
 
 

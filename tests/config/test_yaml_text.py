@@ -112,5 +112,5 @@ def test_what_is_written_has_no_aliases_and_reading_can_refuse_them():
     shared = [1, 2]
     text = to_yaml({"a": shared, "b": shared})
     assert parse_yaml(text, "here", aliases=False) == {"a": shared, "b": shared}
-    with pytest.raises(ConfigError, match=r"here, line 2: expected no aliases, got \*x"):
+    with pytest.raises(ConfigError, match=r"here: expected no aliases, got \*x in line 2"):
         parse_yaml("a: &x [1]\nb: *x", "here", aliases=False)
