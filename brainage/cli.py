@@ -17,6 +17,7 @@ from brainage.commands.benchmark import benchmark
 from brainage.commands.compare import compare
 from brainage.commands.doctor import doctor
 from brainage.commands.evaluate import evaluate
+from brainage.commands.export import export
 from brainage.commands.manifest import manifest
 from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, SubjectFrom
 from brainage.commands.plan import plan
@@ -196,6 +197,7 @@ def preprocess(
 app.command()(predict)
 app.command()(compare)
 app.command()(evaluate)
+app.command()(export)
 app.command()(doctor)
 app.command()(plan)
 app.add_typer(benchmark, name="benchmark")

@@ -1,0 +1,79 @@
+"""A model's whole answer as one module: all of its networks, asked about all views."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from brainage.bundle.model import Member, ModelBundle
+from brainage.bundle.views import make_views, show
+from brainage.core.blocks import BlockChain
+from brainage.core.tasks import predict_together
+from brainage.export.pooling import fix_pooling
+
+
+class AgeGraph(nn.Module):
+    """Preprocessed volumes to ages, as ``ModelBundle.predict`` gives them one by one.
+
+    Args:
+        bundle: the model, which is not changed.
+        answer: ``last``, ``ensemble`` or ``block2``; blocks behind it are left out.
+
+    Raises:
+        ConfigError: if the model cannot give that answer.
+    """
+
+    def __init__(self, bundle: ModelBundle, answer: str = "last") -> None:
+        super().__init__()
+        bundle.check_answer(answer)
+        stop = int(answer.removeprefix("block")) if answer.startswith("block") else None
+        self.answer = answer
+        self.input_shape = bundle.input_shape
+        self.blocks = [k for k in bundle.predicting_blocks if stop is None or k <= stop]
+        """Numbers, from 1, of the blocks in the second output, in its order."""
+        self.views = make_views(bundle.num_views)
+        self.tasks = [member.task for member in bundle.members]
+        self.networks = nn.ModuleList(
+            _only_heads(member, bundle.input_shape, stop) for member in bundle.members
+        )
+        self.eval().requires_grad_(False)
+
+    def forward(self, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """Volumes (B, 1, X, Y, Z) to ages in years: the answer's (B,), and by block (B, K)."""
+        ages, by_block = [], []
+        for view in self.views:
+            seen = show(volume, view)
+            for number in range(len(self.tasks)):
+                answered, blocks = self._ask(number, seen)
+                ages.append(answered)
+                by_block.append(blocks)
+        return torch.stack(ages).mean(0), torch.stack(by_block).mean(0)
+
+    def _ask(self, number: int, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """What one network says of one view: (B,) and (B, K)."""
+        network, task = self.networks[number], self.tasks[number]
+        assert isinstance(network, BlockChain)
+        heads = {
+            k + 1: outputs.prediction_BC
+            for k, outputs in enumerate(network.all_outputs(volume))
+            if outputs.prediction_BC is not None
+        }
+        ages = {k: task.predict(head) for k, head in heads.items()}
+        by_block = torch.stack([ages[k] for k in self.blocks], dim=1)
+        if self.answer == "ensemble":
+            return predict_together(task, list(heads.values())), by_block
+        return ages[max(ages)], by_block
+
+    def example(self, batch_size: int) -> Tensor:
+        """Volumes of the right shape."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(batch_size, *self.input_shape, generator=generator)
+
+
+def _only_heads(member: Member, input_shape: tuple[int, ...], stop: int | None) -> BlockChain:
+    """A copy of a network up to a block, without what only training reads."""
+    chain = BlockChain(list(copy.deepcopy(member.chain))[:stop])
+    for block in chain:
+        block.workers = block.similarity = block.history = block.feedback = None
+    fix_pooling(chain, torch.zeros(1, *input_shape))
+    return chain.eval()

@@ -1,0 +1,1 @@
+"""``brainage export``: a model in a format that other software runs."""
