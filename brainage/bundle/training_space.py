@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from brainage.core.blocks import BlockOutputs
@@ -13,13 +14,18 @@ Floats = npt.NDArray[np.float64]
 
 
 def pooled_features(outputs: BlockOutputs) -> Tensor:
-    """Features (B, C, ...) of a block, averaged over all positions: (B, C)."""
-    return outputs.features.flatten(2).mean(dim=2)
+    """Mean and deviation over all positions of a block's features (B, C, ...): (B, 2C)."""
+    positions = outputs.features.flatten(2)
+    return torch.cat([positions.mean(dim=2), positions.std(dim=2, correction=0)], dim=1)
 
 
 @dataclass(frozen=True)
 class MemberSpace:
-    """Where one network's training scans lie: ``mean_F`` (F,) and ``precision_FF`` (F, F)."""
+    """Where one network's training scans lie: ``mean_F`` (F,) and ``precision_FF`` (F, F).
+
+    The precision is divided by the number of features F, so that a usual scan's distance is near 1
+    whatever the network.
+    """
 
     mean_F: Floats
     precision_FF: Floats

@@ -5,6 +5,7 @@ from typing import Any
 
 from brainage import __version__
 from brainage.config.run import RunConfig
+from brainage.workflows.train.honest_card import honest_section
 
 RULES = {
     "bp": "back-propagation",
@@ -44,6 +45,7 @@ def model_card(
     networks, views = calibration["networks"], config.inference.test_time_augmentation
     answer = "one network" if networks == 1 else f"the mean of {networks} networks"
     answer += f", over {views} views of the scan" if views > 1 else ""
+    refit = calibration["evaluation"] != "holdout" and config.inference.kept == "refit"
     told = "".join(f"{note}\n\n" for note in notes)
     sites = "\n".join(
         f"| {site} | {error['n']:.0f} | {_number(error['mae_years'])} |"
@@ -70,6 +72,7 @@ Predicts brain age in years from one T1-weighted scan. Written by brainage {__ve
 {sites}
 
 {told}\
+{honest_section(calibration, refit=refit)}
 Errors are uncorrected for age bias. Predictions for ages outside the training range, for other
 scanners and for patients are extrapolation. Brain age is a research measure; it is not a diagnosis
 and this model is not for clinical use.

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+from brainage.bundle.honest_numbers import HonestNumbers, fit_honest_numbers, one_scan_each
 from brainage.bundle.model import Member, ModelBundle
 from brainage.bundle.save import save_bundle
 from brainage.config.run import RunConfig
+from brainage.core.random import derive_seed
 from brainage.scans.record import UNKNOWN
 from brainage.workflows.evaluate.leakage import training_identities
 from brainage.workflows.train.finished_run import FinishedRun
 from brainage.workflows.train.model_card import model_card
 from brainage.workflows.train.run_facts import config_for_model
+from brainage.workflows.train.run_space import RunSpace, fit_run_space
 
 
 def write_model(run: FinishedRun, notes: Sequence[str]) -> ModelBundle:
@@ -23,7 +26,8 @@ def write_model(run: FinishedRun, notes: Sequence[str]) -> ModelBundle:
     Raises:
         RunFolderError: if it cannot be written.
     """
-    calibration = _calibration(run)
+    space = fit_run_space(run)
+    calibration = _calibration(run, _honest_numbers(run), space)
     config = _config(run)
     return save_bundle(
         run.folder.model,
@@ -32,6 +36,23 @@ def write_model(run: FinishedRun, notes: Sequence[str]) -> ModelBundle:
         input_shape=run.cohort.input_shape,
         calibration=calibration,
         card=model_card(config, calibration, notes, run.held_out.by_site()),
+        training_space=space.space,
+    )
+
+
+def _honest_numbers(run: FinishedRun) -> HonestNumbers:
+    """From predictions by single networks of scans they did not see: those of the first repeat.
+
+    The mean over repeats errs less than the one network that is kept.
+    """
+    held_out = run.repeats.each[0]
+    seed = derive_seed(run.config.seed, "honest numbers")
+    chosen = one_scan_each(held_out.subjects, seed)
+    return fit_honest_numbers(
+        held_out.age_years[chosen],
+        held_out.predicted_age[chosen],
+        coverage=run.config.inference.coverage,
+        seed=seed,
     )
 
 
@@ -51,8 +72,11 @@ def _members(run: FinishedRun) -> list[Member]:
     return members
 
 
-def _calibration(run: FinishedRun) -> dict[str, Any]:
+def _calibration(run: FinishedRun, honest: HonestNumbers, space: RunSpace) -> dict[str, Any]:
     """Training ages of the kept model and the held-out results, as plain JSON values."""
+    numbers = honest.as_dict()
+    if space.reason is not None:
+        numbers["absent"]["training_space"] = space.reason
     ages = run.cohort.ages_years[run.training].astype(float)
     records = [run.cohort.records[index] for index in run.training]
     validated = {index for part in run.kept_parts for index in part.split.validation}
@@ -66,6 +90,9 @@ def _calibration(run: FinishedRun) -> dict[str, Any]:
         "evaluation": _evaluation(run.config),
         "networks": len(run.kept_parts),
         "held_out": run.held_out.metrics().as_dict(),
+        "calibrated_on": {"what": "held-out scans of the training"},
+        **numbers,
+        "training_space": space.facts,
         **training_identities(
             [run.cohort.records[index] for index in known],
             [run.cohort.keys[index] for index in known],
