@@ -96,6 +96,12 @@ class ModelBundle:
         """Views of a scan that every network is asked about."""
         return self.config.inference.test_time_augmentation
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What it can be asked for: ``last``, ``ensemble`` and ``block2``, or fewer."""
+        blocks = [f"block{k}" for k in self.predicting_blocks]
+        return ("last", *(["ensemble"] if len(blocks) > 1 else []), *blocks)
+
     def check_answer(self, answer: str) -> None:
         """Refuse an answer this model cannot give.
 
@@ -106,10 +112,9 @@ class ModelBundle:
         Raises:
             ConfigError: naming the answers there are.
         """
-        blocks = [f"block{k}" for k in self.predicting_blocks]
-        known = ["last", *(["ensemble"] if len(blocks) > 1 else []), *blocks]
-        if answer not in known:
-            raise ConfigError(f"answer: expected one of {', '.join(known)}, got '{answer}'")
+        if answer not in self.answers:
+            expected = ", ".join(self.answers)
+            raise ConfigError(f"answer: expected one of {expected}, got '{answer}'")
 
     @property
     def device(self) -> torch.device:
@@ -174,7 +179,7 @@ class ModelBundle:
             joined(
                 [
                     ask_network(member.chain, member.task, part, answer)
-                    for part in inputs_BCXYZ.split(most)
+                    for part in torch.split(inputs_BCXYZ, most)
                 ]
             )
             for member in self.members

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -52,31 +52,59 @@ def preprocess_scans(
         MissingPackage: the configured method needs a package that is not installed.
         ValueError: ``jobs`` is less than 1.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs: expected at least 1, got {jobs}")
-    cache = PreprocessCache(cache_folder, config)
     outcomes: dict[int, PreprocessOutcome] = {}
-
-    def finished(index: int, outcome: PreprocessOutcome) -> None:
+    for index, outcome in preprocess_each(paths, config, cache_folder, jobs=jobs, task=task):
         outcomes[index] = outcome
         if on_outcome is not None:
             on_outcome(outcome)
+    return [outcomes[index] for index in range(len(paths))]
 
+
+def preprocess_each(
+    paths: Sequence[Path],
+    config: PreprocessConfig,
+    cache_folder: Path,
+    *,
+    jobs: int = 1,
+    task: ScanTask = preprocess_one,
+    look_first: bool = True,
+) -> Generator[tuple[int, PreprocessOutcome]]:
+    """The same, one by one as they are finished; nothing is held on to.
+
+    With several processes, they go on while the caller uses an outcome; closing the generator ends
+    them.
+
+    Args:
+        paths: as for `preprocess_scans`.
+        config: as for `preprocess_scans`.
+        cache_folder: as for `preprocess_scans`.
+        jobs: as for `preprocess_scans`.
+        task: as for `preprocess_scans`.
+        look_first: settle what is cached before processes are started, which reads every scan
+            once more; not worth it for a cache that is empty.
+    Yields:
+        Index in ``paths`` and outcome, in the order of finishing.
+    Raises:
+        RunFolderError: as for `preprocess_scans`.
+        MissingPackage: as for `preprocess_scans`.
+        ValueError: as for `preprocess_scans`.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs: expected at least 1, got {jobs}")
+    cache = PreprocessCache(cache_folder, config)
     if jobs == 1:
         keep_freed_memory()  # half of the extraction networks' time
         for index, path in enumerate(paths):
-            finished(index, task(path, config, cache))
-    else:
-        # Starting processes takes seconds: what is cached is settled here.
-        missing = []
-        for index, path in enumerate(paths):
-            outcome = _if_cached(path, config, cache, task)
-            if outcome is None:
-                missing.append((index, path))
-            else:
-                finished(index, outcome)
-        _in_processes(missing, config, cache_folder, min(jobs, len(missing)), finished, task=task)
-    return [outcomes[index] for index in range(len(paths))]
+            yield index, task(path, config, cache)
+        return
+    missing = []
+    for index, path in enumerate(paths):
+        outcome = _if_cached(path, config, cache, task) if look_first else None
+        if outcome is None:
+            missing.append((index, path))
+        else:
+            yield index, outcome
+    yield from _in_processes(missing, config, cache_folder, min(jobs, len(missing)), task=task)
 
 
 def _if_cached(
@@ -108,10 +136,9 @@ def _in_processes(
     config: PreprocessConfig,
     cache_folder: Path,
     jobs: int,
-    finished: Callable[[int, PreprocessOutcome], None],
     *,
     task: ScanTask,
-) -> None:
+) -> Iterator[tuple[int, PreprocessOutcome]]:
     """Hand scans to processes one at a time; a process that dies costs the scan it had.
 
     Not an executor of the standard library: theirs give up the whole pool when a process dies.
@@ -128,11 +155,12 @@ def _in_processes(
                     waiting.popleft()  # It died before its first scan: `_receive` reports that.
             ready = wait([worker.connection for worker in busy])
             for worker in [worker for worker in busy if worker.connection in ready]:
-                finished(worker.index, _receive(worker))
-                if worker.process.is_alive() and waiting and _assign(worker, waiting):
-                    continue
-                busy.remove(worker)
-                _end([worker])
+                index, outcome = worker.index, _receive(worker)
+                goes_on = worker.process.is_alive() and waiting and _assign(worker, waiting)
+                if not goes_on:
+                    busy.remove(worker)
+                    _end([worker])
+                yield index, outcome
     finally:
         _end(busy)
 

@@ -97,7 +97,7 @@ class PredictSummary:
     """Result of ``brainage predict``.
 
     ``skipped`` rows were kept from an interrupted call, ``failed_before`` of them as failed;
-    ``ok`` and ``failed`` count the others.
+    ``ok`` and ``failed`` count the others. ``flagged`` of all rows are worth a look.
     """
 
     rows: int
@@ -105,6 +105,7 @@ class PredictSummary:
     failed: int
     skipped: int
     failed_before: int
+    flagged: int = 0
     seconds_per_scan: float | None
     out: Path
 
@@ -118,6 +119,8 @@ class PredictSummary:
         kept = f", {self.skipped} kept from before" if self.skipped else ""
         kept += f" ({self.failed_before} of them failed)" if self.failed_before else ""
         lines = [f"scans: {self.rows}; {self.ok} predicted, {self.failed} failed{kept}"]
+        if self.flagged:
+            lines.append(f"worth a look: {self.flagged} scans, see the column qc_flags")
         if self.seconds_per_scan is not None:
             lines.append(f"time: {self.seconds_per_scan:.1f} s a scan")
         return [*lines, f"table: {self.out}"]

@@ -67,14 +67,14 @@ def predicted(cohort, holdout, tmp_path_factory) -> Predicted:
     (source / "2").mkdir()
     (source / "2" / "T1w.nii.gz").write_bytes(b"no scan")
     seen = []
-    original = ModelBundle.predict
+    original = ModelBundle.predict_together
 
-    def spy(bundle, volume_XYZ, answer="last"):
-        seen.append(volume_XYZ.copy())
-        return original(bundle, volume_XYZ, answer)
+    def spy(bundle, volumes_XYZ, answer="last"):
+        seen.extend(volume_XYZ.copy() for volume_XYZ in volumes_XYZ)
+        return original(bundle, volumes_XYZ, answer)
 
     table = source.parent / "predictions" / "table.csv"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ModelBundle, "predict", spy)
+        patch.setattr(ModelBundle, "predict_together", spy)
         summary = predict(source, model=holdout.summary.model_dir, out=table, resume=False, jobs=1)
     return Predicted(source, table, summary, seen)

@@ -2,31 +2,35 @@
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from brainage.bundle.demonstration import demonstration_limits
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
-from brainage.errors import RunFolderError, ScanError
-from brainage.preprocess.batch import preprocess_scans
-from brainage.preprocess.cache import PreprocessCache
-from brainage.preprocess.pipeline import Preprocessor
-from brainage.preprocess.worker import PreprocessOutcome
+from brainage.errors import ConfigError, RunFolderError
 from brainage.scans.manifest import ScanRecord
-from brainage.scans.nifti import read_scan
 from brainage.scans.source import find_scans
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.model_source import model_folder
-from brainage.workflows.predict.table import (
-    COLUMNS,
-    PredictionRow,
-    PredictionTable,
-    finished_rows,
-)
+from brainage.workflows.predict.flags import tell_flags
+from brainage.workflows.predict.library import load_model
+from brainage.workflows.predict.make_row import predictor_name
+from brainage.workflows.predict.options import PredictOptions
+from brainage.workflows.predict.row import COLUMNS
+from brainage.workflows.predict.stream import predict_each
+from brainage.workflows.predict.table import PredictionTable, TableContent
 from brainage.workflows.summary import PredictSummary
+
+__all__ = [
+    "load_predictor",
+    "predict",
+    "predict_records",
+    "predictor_name",
+    "refuse_input_as_output",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +44,10 @@ def predict(
     jobs: int,
     answer: str = "last",
     subject_from: str = "hash",
+    retry_failed: bool = False,
+    batch_size: int = 1,
+    device: str = "auto",
+    cache_folder: Path | None = None,
 ) -> PredictSummary:
     """Predict the age of every scan in ``source``.
 
@@ -49,13 +57,23 @@ def predict(
             demonstration model, and a warning says what it is.
         out: the table to write.
         resume: keep the rows an interrupted call has written.
-        jobs: preprocessing processes.
-        answer: of the last block, of the ensemble of all, or of one block, as the bundle has it.
+        jobs: as `PredictOptions` has it.
+        answer: as `PredictOptions` has it.
         subject_from: how DICOM subjects are named, see `find_scans`.
+        retry_failed: of the rows kept, do the failed ones again.
+        batch_size: as `PredictOptions` has it.
+        device: as `PredictOptions` has it.
+        cache_folder: as `PredictOptions` has it.
 
     Raises:
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
     """
+    if retry_failed and not resume:
+        raise ConfigError("--retry-failed: goes with --resume, whose rows it looks at")
+    options = PredictOptions(
+        answer=answer, jobs=jobs, batch_size=batch_size, device=device, cache_folder=cache_folder
+    )
+    options.place()
     with model_folder(None if model is None else str(model)) as folder:
         bundle = load_bundle(folder)
         if model is None:
@@ -63,7 +81,9 @@ def predict(
         bundle.check_answer(answer)
         records = find_scans(source, subject_from=subject_from).records
         refuse_input_as_output(out, [source, *(record.scan for record in records)])
-        return predict_records(records, bundle, out=out, resume=resume, jobs=jobs, answer=answer)
+        return _predict_into(
+            out, records, bundle, options, resume=resume, retry_failed=retry_failed
+        )
 
 
 def predict_records(
@@ -76,87 +96,54 @@ def predict_records(
     answer: str = "last",
     cache_folder: Path | None = None,
 ) -> PredictSummary:
-    """The same for scans already found and a model already loaded.
+    """The same for scans already found and a model already loaded, on the model's device.
 
     Preprocessed volumes are kept in ``cache_folder``, and found there; None keeps none.
     """
+    options = PredictOptions(
+        answer=answer, jobs=jobs, cache_folder=cache_folder, device=str(bundle.device)
+    )
+    return _predict_into(out, records, bundle, options, resume=resume, retry_failed=False)
+
+
+def _predict_into(
+    out: Path,
+    records: Sequence[ScanRecord],
+    bundle: ModelBundle,
+    options: PredictOptions,
+    *,
+    resume: bool,
+    retry_failed: bool,
+) -> PredictSummary:
+    """Fill a table."""
     started = time.perf_counter()
-    scans = [str(record.scan) for record in records]
-    kept = finished_rows(out, scans, predictor_name(bundle, answer)) if resume else []
-    todo = records[len(kept) :]
+    content = TableContent.of(records, predictor_name(bundle, options.answer))
     statuses = []
-    with (
-        PredictionTable(out, len(records), kept) as table,
-        StageProgress("predicting", len(records), "scan", done=len(kept)) as progress,
-        tempfile.TemporaryDirectory(prefix="brainage-") as folder,
-    ):
-        position = {record.scan: index for index, record in enumerate(todo)}
-        volumes = Path(folder) if cache_folder is None else cache_folder
-        cache = PreprocessCache(volumes, bundle.config.preprocess)
-
-        def finish(outcome: PreprocessOutcome) -> None:
-            index = position[outcome.scan]
-            row = _row(todo[index], outcome, bundle, cache, answer)
-            statuses.append(row.status)
-            table.add(len(kept) + index, row)
-            progress.advance()
-
-        preprocess_scans(
-            [record.scan for record in todo],
-            bundle.config.preprocess,
-            volumes,
-            jobs=jobs,
-            on_outcome=finish,
-        )
+    with PredictionTable(out, content, resume=resume, retry_failed=retry_failed) as table:
+        kept = [dict(zip(COLUMNS, cells, strict=True)) for cells in table.kept.values()]
+        flags = [tuple(row["qc_flags"].split()) for row in kept]
+        todo = [index for index in range(len(records)) if index not in table.kept]
+        wanted = [records[index] for index in todo]
+        with (
+            StageProgress("predicting", len(records), "scan", done=len(kept)) as progress,
+            closing(predict_each(wanted, bundle, options)) as predicted,
+        ):
+            for position, row in predicted:
+                table.add(todo[position], row)
+                statuses.append(row.status)
+                flags.append(row.qc_flags)
+                progress.advance()
+    tell_flags(flags)
     seconds = time.perf_counter() - started
     return PredictSummary(
         rows=len(records),
         ok=statuses.count("ok"),
         failed=statuses.count("failed"),
         skipped=len(kept),
-        failed_before=sum(row[COLUMNS.index("status")] == "failed" for row in kept),
+        failed_before=sum(row["status"] == "failed" for row in kept),
+        flagged=sum(map(bool, flags)),
         seconds_per_scan=round(seconds / len(todo), 3) if todo else None,
         out=out,
-    )
-
-
-def predictor_name(bundle: ModelBundle, answer: str) -> str:
-    """What names the source of a prediction: the model, and the answer unless it is the last's."""
-    return bundle.model_hash if answer == "last" else f"{bundle.model_hash}+{answer}"
-
-
-def _row(
-    record: ScanRecord,
-    outcome: PreprocessOutcome,
-    bundle: ModelBundle,
-    cache: PreprocessCache,
-    answer: str,
-) -> PredictionRow:
-    """The row of one scan, predicted from the volume its own outcome names."""
-    begun = time.perf_counter()
-    stage, reason, predicted = outcome.stage, outcome.reason, None
-    if outcome.status == "ok":
-        preprocessed = cache.load(outcome.key)
-        if preprocessed is None:
-            stage, reason = "network", "the preprocessed volume could not be read back"
-        else:
-            predicted = bundle.predict(preprocessed.volume_XYZ, answer).age_years
-    age = record.age_years
-    known = predicted is not None and age is not None
-    return PredictionRow(
-        scan=str(record.scan),
-        subject=record.subject,
-        session=record.session,
-        status="failed" if predicted is None else "ok",
-        stage=stage,
-        reason=reason,
-        age_years=age,
-        predicted_age=predicted,
-        brain_age_gap=predicted - age if known else None,  # type: ignore[operator]
-        age_in_training_range=None if age is None else bundle.in_training_range(age),
-        model_hash=predictor_name(bundle, answer),
-        preprocessing_hash=bundle.preprocessing_hash,
-        seconds=outcome.seconds + time.perf_counter() - begun,
     )
 
 
@@ -175,14 +162,13 @@ def load_predictor(
 
     A scan that cannot be used has no age, and the reason beside it.
     """
-    bundle = load_bundle(folder)
-    preprocess = Preprocessor(bundle.config.preprocess)
+    model = load_model(folder)
 
-    def answer(scan: Path) -> tuple[float | None, str]:
-        try:
-            volume_XYZ = preprocess(read_scan(scan)).volume_XYZ
-        except ScanError as error:
-            return None, f"{error.stage}: {error.reason}"
-        return bundle.predict(volume_XYZ).age_years, ""
+    def answer(scans: Sequence[Path]) -> list[tuple[float | None, str]]:
+        rows = (model.predict([scan])[0] for scan in scans)
+        return [
+            (row.predicted_age, "" if row.status == "ok" else f"{row.stage}: {row.reason}")
+            for row in rows
+        ]
 
-    return lambda scans: [answer(scan) for scan in scans]
+    return answer
