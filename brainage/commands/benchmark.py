@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from brainage.commands.options import Scans, StepChanges, StepsFile
-from brainage.terminal import AsJson, Verbose, finish, reporting, tell
+from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by, tell
 
 benchmark = typer.Typer(
     add_completion=False,
@@ -83,3 +83,57 @@ def preprocess_speed(
 
         result = benchmark_preprocess(source, settings, limit=limit, rounds=rounds, report=tell)
         return finish(result, as_json, stream)
+
+
+@benchmark.command(name="images")
+def images_panel(
+    config: Annotated[
+        Path,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="Images, network and methods: tried as given, then under configs/.",
+        ),
+    ] = Path("images/mnist_mlp.yaml"),
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change one key, e.g. recipe.trainer.epochs=3; repeatable.",
+        ),
+    ] = None,
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder in which the panel gets its own folder.")
+    ] = Path("runs"),
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with the panel in this folder.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Fits at the same time.")] = 1,
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Compare training methods on an image-classification set.
+
+    All methods share one recipe, the same images in every part and the same seeds; test images are
+    looked at once, when training is over. The table has means and standard deviations over seeds.
+
+    \b
+    Example:
+      brainage benchmark images --config images/mnist_mlp.yaml --jobs 2
+      brainage benchmark images --config images/mnist_mlp.yaml --set recipe.trainer.epochs=3
+      brainage benchmark images --config images/mnist_mlp.yaml --resume runs/mnist-mlp
+    """
+    command = ["brainage", "benchmark", "images", "--config", str(config)]
+    for override in overrides or ():
+        command += ["--set", override]
+    with reporting(as_json, verbose) as stream:
+        from brainage.config.images import load_images_config
+
+        settings = load_images_config(config, overrides or ())
+        with resumable_by([*command, "--resume"], str(resume) if resume else None):
+            from brainage.workflows.images.run import benchmark_images
+
+            result = benchmark_images(settings, runs_folder=runs, resume=resume, jobs=jobs)
+            return finish(result, as_json, stream)

@@ -63,7 +63,12 @@ def config_hash(config: RunConfig) -> str:
 
 def flatten(config: RunConfig) -> "dict[str, Scalar]":
     """Dotted names and plain values, for a tracker; a list becomes its JSON text."""
-    return dict(_flat(to_plain(config), ""))
+    return flatten_section(config)
+
+
+def flatten_section(section: object) -> "dict[str, Scalar]":
+    """The same for any section."""
+    return dict(_flat(to_plain(section), ""))
 
 
 def _flat(content: Mapping[str, Any], prefix: str) -> "Iterator[tuple[str, Scalar]]":

@@ -1,5 +1,6 @@
 """From settings to images: where a set lies, who trains, validates and tests, and the batches."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class Images(Protocol):
     def sizes(self) -> dict[str, int]:
         """Images of each part: train, validation and test."""
 
+    @property
+    def digest(self) -> str:
+        """Changes with the images and with who is in which part."""
+
     def batches(self, part: str, *, batch_size: int, seed: int, training: bool) -> BatchSource:
         """The batches of a part; shuffled and varied in training."""
 
@@ -88,52 +93,58 @@ def open_images(
         return FileImages(config, augmentation, folder)
     found = READERS[config.name](folder)
     parts = _split(config, found)
-    return MemoryImages(found, parts, augmentation, device)
+    for part in parts.values():  # for processes of their own, which then need no copy
+        part.images_NCHW.share_memory_()  # type: ignore[no-untyped-call]
+        part.labels_N.share_memory_()  # type: ignore[no-untyped-call]
+    statistics = channel_statistics(parts["train"].images_NCHW)
+    complete = sum(map(len, parts.values())) == len(found.train) + len(found.test)
+    return MemoryImages(
+        note=found.note,
+        original=found.original and complete,
+        num_classes=found.num_classes,
+        input_shape=found.shape,
+        parts=parts,
+        mean_C=statistics[0],
+        sd_C=statistics[1],
+        augmentation=augmentation,
+        device=device,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemoryImages:
-    """Small images, all of them in memory."""
+    """Small images, all of them in memory; channels are standardised by the training images."""
 
-    source: ImageSet
+    note: str
+    original: bool
+    num_classes: int
+    input_shape: tuple[int, int, int]
     parts: dict[str, ImagePart]
+    mean_C: Tensor
+    sd_C: Tensor
     augmentation: ImageAugmentationConfig
     device: torch.device
-
-    @property
-    def note(self) -> str:
-        """What these images are, and how many of them are used."""
-        return self.source.note
-
-    @property
-    def original(self) -> bool:
-        """Whether they are all the images that published figures are of."""
-        trained = len(self.parts["train"]) + len(self.parts["validation"])
-        complete = trained == len(self.source.train)
-        return self.source.original and complete and self.sizes["test"] == len(self.source.test)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return self.source.num_classes
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        return self.source.shape
 
     @property
     def sizes(self) -> dict[str, int]:
         """Images of each part."""
         return {name: len(part) for name, part in self.parts.items()}
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all pixels and labels, part after part."""
+        found = hashlib.sha256()
+        for part in self.parts.values():
+            found.update(part.images_NCHW.numpy().tobytes())
+            found.update(part.labels_N.numpy().tobytes())
+        return found.hexdigest()
+
     def batches(self, part: str, *, batch_size: int, seed: int, training: bool) -> BatchSource:
-        """The batches of a part; channels are standardised by the training images."""
-        mean_C, sd_C = channel_statistics(self.parts["train"].images_NCHW)
+        """The batches of a part."""
         return ImageBatches(
             self.parts[part],
-            mean_C,
-            sd_C,
+            self.mean_C,
+            self.sd_C,
             batch_size=batch_size,
             device=self.device,
             seed=seed,
@@ -176,6 +187,15 @@ class FileImages:
         self.num_classes = len(test.class_names)
         self.input_shape = (3, config.image_size, config.image_size)
         self.sizes = {name: len(paths) for name, (paths, _) in self._parts.items()}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the files' names and their labels; a million files are not opened for it."""
+        named = {
+            name: [(path.name, label) for path, label in zip(*part, strict=True)]
+            for name, part in self._parts.items()
+        }
+        return hashlib.sha256(repr(named).encode("utf-8", "surrogateescape")).hexdigest()
 
     def batches(self, part: str, *, batch_size: int, seed: int, training: bool) -> BatchSource:
         """The batches of a part, decoded ahead."""

@@ -1,0 +1,1 @@
+"""``brainage benchmark images``: training methods side by side on an image-classification set."""

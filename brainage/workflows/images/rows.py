@@ -1,0 +1,67 @@
+"""Rows of finished fits on disk: one line each, there once the fit is done."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from brainage.errors import RunFolderError
+from brainage.workflows.images.fit import ImageFit, fit_from_json
+
+
+class RowFile:
+    """The rows of a panel; a torn last line, as a kill leaves it, is left out.
+
+    Args:
+        path: the file, made with the first row.
+
+    Raises:
+        RunFolderError: if it cannot be read, or holds something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows = list(_read(path))
+
+    def find(
+        self, method: str, candidate: str, seed: int, fingerprint: str, *, tested: bool
+    ) -> ImageFit | None:
+        """The row of a fit, if it is done: with its test error, where that is wanted."""
+        for row in reversed(self._rows):
+            same = (row.method, row.candidate, row.seed) == (method, candidate, seed)
+            done = row.failed or not tested or row.test_error_percent is not None
+            if same and row.fingerprint == fingerprint and done:
+                return row
+        return None
+
+    def add(self, row: ImageFit) -> None:
+        """Take a row; it is on disk when this returns.
+
+        Raises:
+            RunFolderError: if it cannot be written.
+        """
+        self._rows.append(row)
+        try:
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row.to_json()) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise RunFolderError(f"{self._path}: cannot write: {error.strerror}") from error
+
+
+def _read(path: Path) -> Iterator[ImageFit]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot read: {error.strerror}") from error
+    whole, _, torn = text.rpartition("\n")
+    if torn:
+        os.truncate(path, len(f"{whole}\n".encode()) if whole else 0)
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            yield fit_from_json(json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise RunFolderError(f"{path}: line {number} is damaged: {error}") from error
