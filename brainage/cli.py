@@ -22,6 +22,7 @@ from brainage.commands.manifest import manifest
 from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, SubjectFrom
 from brainage.commands.plan import plan
 from brainage.commands.predict import predict
+from brainage.commands.stress import stress
 from brainage.commands.track import track
 from brainage.errors import BrainageError, RunFolderError
 from brainage.terminal import AsJson, Verbose, devices_words, is_rank, option_words
@@ -199,6 +200,7 @@ app.command()(compare)
 app.command()(evaluate)
 app.command()(export)
 app.command()(doctor)
+app.command()(stress)
 app.command()(plan)
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(manifest, name="manifest")

@@ -1,0 +1,1 @@
+"""``brainage stress``: the change of age under known changes of a scan."""
