@@ -93,8 +93,12 @@ def test_predict_hands_its_options_to_the_workflow(workflow):
                 "model": "m",
                 "out": Path("p.csv"),
                 "resume": True,
+                "retry_failed": False,
                 "jobs": 2,
                 "answer": "last",
+                "device": "auto",
+                "batch_size": 1,
+                "cache_folder": None,
                 "subject_from": "hash",
             },
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from brainage.commands.options import SubjectFrom
-from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by
+from brainage.terminal import AsJson, Verbose, finish, option_words, reporting, resumable_by
 
 Source = Annotated[
     Path,
@@ -42,10 +42,34 @@ def predict(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --resume: do failed scans again, too.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")
     ] = 1,
     answer: Answer = "last",
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="For the networks: auto (an accelerator if any), cpu, cuda."
+        ),
+    ] = "auto",
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Volumes an accelerator is given together; a CPU takes them one by one.",
+        ),
+    ] = 1,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Find preprocessed volumes here and keep them; without it none is kept.",
+        ),
+    ] = None,
     subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,
@@ -61,10 +85,15 @@ def predict(
       brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
       brainage predict scans/ --model models:/brainage@champion --out predictions.csv
     """
-    named = [] if model is None else ["--model", model]
-    command = ["brainage", "predict", str(source), *named, "--out", str(out)]
-    command += [] if answer == "last" else ["--answer", answer]
-    command += [] if subject_from == "hash" else ["--subject-from", subject_from]
+    command = ["brainage", "predict", str(source), *option_words(model=model, out=out, cache=cache)]
+    for name, value, usual in (
+        ("jobs", jobs, 1),
+        ("answer", answer, "last"),
+        ("device", device, "auto"),
+        ("batch-size", batch_size, 1),
+        ("subject-from", subject_from, "hash"),
+    ):
+        command += [] if value == usual else [f"--{name}", str(value)]
     with reporting(as_json, verbose) as stream, resumable_by(command, "--resume"):
         from brainage.workflows.predict.run import predict as run_prediction
 
@@ -73,8 +102,12 @@ def predict(
             model=model,
             out=out,
             resume=resume,
+            retry_failed=retry_failed,
             jobs=jobs,
             answer=answer,
+            device=device,
+            batch_size=batch_size,
+            cache_folder=cache,
             subject_from=subject_from,
         )
         return finish(summary, as_json, stream)

@@ -69,7 +69,9 @@ class RowJournal:
         good = 0
         for line in content.splitlines(keepends=True):
             try:
-                value = json.loads(line) if line.endswith(b"\n") else None
+                if not line.endswith(b"\n"):
+                    break
+                value = json.loads(line)
                 if header is None:
                     header = dict(value)
                 else:

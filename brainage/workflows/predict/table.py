@@ -76,6 +76,7 @@ class PredictionTable:
         self.path = path
         self._num_rows = len(content.known)
         self._waiting: dict[int, Cells] = {}
+        self._in_journal: dict[int, Cells] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -112,7 +113,6 @@ class PredictionTable:
 
     def _forget(self, content: TableContent) -> dict[int, Cells]:
         self._journal.begin(content.header())
-        self._in_journal: dict[int, Cells] = {}
         return {}
 
     def _begin(self) -> None:
