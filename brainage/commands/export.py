@@ -34,7 +34,7 @@ def export(
     \b
     Example:
       brainage export --model runs/lfnn3d/model --format onnx --out model.onnx
-      brainage preprocess scans/ --config model.preprocessing.yaml --out derivatives
+      brainage preprocess scans/ --config model.onnx.preprocessing.yaml --out derivatives
       brainage export --model models:/brainage@champion --format monai-bundle --out age_bundle
     """
     with reporting(as_json, verbose) as stream:

@@ -60,7 +60,7 @@ def write_onnx(graph: AgeGraph, path: Path, facts: Mapping[str, Any], steps: str
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = str(error).strip().splitlines()[-1]
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise BundleError(f"the network cannot be translated to ONNX: {reason}") from error
     assert program is not None
     model = program.model_proto

@@ -26,6 +26,12 @@ class Place:
     steps: Path | None
     zipped: bool
 
+    @property
+    def preprocessing(self) -> Path:
+        """Where the steps are found; of a zip file, after it is unpacked beside."""
+        folder = self.out.with_suffix("") if self.zipped else self.out
+        return self.steps or folder / "configs" / "preprocessing.yaml"
+
 
 def check_place(out: Path, *, is_folder: bool, force: bool) -> Place:
     """Refuse a place that is taken, before any work is done.
@@ -39,7 +45,7 @@ def check_place(out: Path, *, is_folder: bool, force: bool) -> Place:
         RunFolderError: if it is taken, or would not be replaced by its like.
     """
     zipped = is_folder and out.suffix.lower() == ".zip"
-    steps = None if is_folder else out.with_suffix(".preprocessing.yaml")
+    steps = None if is_folder else out.with_name(f"{out.name}.preprocessing.yaml")
     if out.is_dir() and (zipped or not is_folder):
         raise RunFolderError(f"{out}: is a folder; give --out the name of a file")
     for path in (out, steps):

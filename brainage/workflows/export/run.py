@@ -112,7 +112,7 @@ def export(
         views=len(graph.views),
         blocks=graph.blocks,
         input_shape=list(bundle.input_shape[1:]),
-        preprocessing=place.steps or out / "configs" / "preprocessing.yaml",
+        preprocessing=place.preprocessing,
         difference_years=difference,
         model_hash=bundle.model_hash,
         seconds=round(time.perf_counter() - began, 3),
