@@ -14,6 +14,7 @@ import typer
 
 from brainage import __version__
 from brainage.commands.benchmark import benchmark
+from brainage.commands.calibrate import calibrate
 from brainage.commands.compare import compare
 from brainage.commands.doctor import doctor
 from brainage.commands.evaluate import evaluate
@@ -198,6 +199,7 @@ def preprocess(
 app.command()(predict)
 app.command()(compare)
 app.command()(evaluate)
+app.command()(calibrate)
 app.command()(export)
 app.command()(doctor)
 app.command()(stress)

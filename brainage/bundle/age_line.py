@@ -69,18 +69,24 @@ def fit_age_line(
     Raises:
         CohortError: if there are fewer than ``LEAST_SUBJECTS``.
     """
-    n = len(age_years)
-    if n < LEAST_SUBJECTS:
+    if len(age_years) < LEAST_SUBJECTS:
         raise CohortError(
             f"a line of predicted age over age needs {LEAST_SUBJECTS} people who were not trained "
-            f"on, got {n}"
+            f"on, got {len(age_years)}"
         )
-    slope = 1.0
-    if ages_allow_slope(age_years):
+    return least_squares(age_years, predicted_age, slope=ages_allow_slope(age_years))
+
+
+def least_squares(
+    age_years: npt.NDArray[np.float64], predicted_age: npt.NDArray[np.float64], *, slope: bool
+) -> AgeLine:
+    """The line of however few; without a slope of its own, it has slope 1."""
+    rise = 1.0
+    if slope:
         apart = age_years - age_years.mean()
-        slope = float(apart @ predicted_age / (apart @ apart))
-    intercept = float(predicted_age.mean() - slope * age_years.mean())
-    return AgeLine(slope=slope, intercept_years=intercept, n=n)
+        rise = float(apart @ predicted_age / (apart @ apart))
+    intercept = float(predicted_age.mean() - rise * age_years.mean())
+    return AgeLine(slope=rise, intercept_years=intercept, n=len(age_years))
 
 
 def ages_allow_slope(age_years: npt.NDArray[np.float64]) -> bool:

@@ -119,9 +119,7 @@ def intervals_of_others(
     Raises:
         CohortError: if the others are too few.
     """
-    order = np.random.default_rng(seed).permutation(len(age_years))
-    folds = np.empty(len(age_years), dtype=np.int64)
-    folds[order] = np.arange(len(age_years)) % NUM_FOLDS
+    folds = draw_folds(len(age_years), seed)
     bounds = np.empty((2, len(age_years)))
     for fold in np.unique(folds):
         others, own = folds != fold, np.flatnonzero(folds == fold)
@@ -130,6 +128,13 @@ def intervals_of_others(
             interval = fitted.of(float(predicted_age[index]))
             bounds[:, index] = interval.low_years, interval.high_years
     return bounds[0], bounds[1]
+
+
+def draw_folds(n: int, seed: int) -> Indices:
+    """The fold of each of ``n`` subjects, (n,)."""
+    folds = np.empty(n, dtype=np.int64)
+    folds[np.random.default_rng(seed).permutation(n)] = np.arange(n) % NUM_FOLDS
+    return folds
 
 
 def _or_reason(name: str, absent: dict[str, str], fit: Callable[[], Found]) -> Found | None:

@@ -68,22 +68,7 @@ def save_bundle(
         save_file(_weights(members), part / WEIGHTS)
         if training_space is not None:
             write_space(part / TRAINING_SPACE, [each.name for each in members], training_space)
-        model = {
-            "format": FORMAT,
-            "age_unit": AGE_UNIT,
-            "input_shape": list(input_shape),
-            "weights_sha256": file_sha256(part / WEIGHTS),
-            "versions": recorded_versions(),
-            "members": [
-                {
-                    "name": member.name,
-                    "overrides": list(member.overrides),
-                    "task": task_to_mapping(member.task),
-                }
-                for member in members
-            ],
-            "run": to_plain(config),
-        }
+        model = _model(part, config, members, input_shape)
         contract = preprocessing_contract(config)
         (part / MODEL).write_text(to_yaml(model), encoding="utf-8")
         (part / PREPROCESSING).write_text(to_yaml(contract), encoding="utf-8")
@@ -100,6 +85,28 @@ def save_bundle(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return replace(load_bundle(folder), folder=folder)
+
+
+def _model(
+    folder: Path, config: RunConfig, members: Sequence[Member], input_shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Content of ``model.yaml``; the weights are in the folder already."""
+    return {
+        "format": FORMAT,
+        "age_unit": AGE_UNIT,
+        "input_shape": list(input_shape),
+        "weights_sha256": file_sha256(folder / WEIGHTS),
+        "versions": recorded_versions(),
+        "members": [
+            {
+                "name": member.name,
+                "overrides": list(member.overrides),
+                "task": task_to_mapping(member.task),
+            }
+            for member in members
+        ],
+        "run": to_plain(config),
+    }
 
 
 def _weights(members: Sequence[Member]) -> dict[str, Tensor]:

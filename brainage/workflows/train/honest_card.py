@@ -11,14 +11,30 @@ def honest_section(calibration: Mapping[str, Any], *, refit: bool) -> str:
         calibration: as in ``calibration.json``.
         refit: the kept network was trained on all scans, after others had predicted them.
     """
+    strange = _strange(calibration["training_space"], calibration["absent"])
+    return f"{calibrated_section(calibration, refit=refit)}\n\n{strange}\n"
+
+
+def calibrated_section(
+    calibration: Mapping[str, Any],
+    *,
+    refit: bool,
+    heading: str = "What one prediction is worth",
+) -> str:
+    """Markdown: the part of it that calibrating replaces.
+
+    Args:
+        calibration: as in ``calibration.json``.
+        refit: as for ``honest_section``.
+        heading: of the section.
+    """
     absent = calibration["absent"]
     parts = [
-        "## What one prediction is worth",
+        f"## {heading}",
         _intervals(calibration["intervals"], calibration["measured_coverage"], absent, refit),
         _age_line(calibration["age_line"], absent),
-        _strange(calibration["training_space"], absent),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _intervals(
