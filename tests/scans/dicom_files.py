@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -73,6 +74,23 @@ def write_series(
         _fill(image, data[:, :, index])
         files.append(folder / f"IM{index:04d}.dcm")
         _save(image, files[-1])
+    return files
+
+
+def write_head(folder: Path, original: Path, **header) -> list[Path]:
+    """A head of a NIfTI file as a series, where it lies in the scanner; ``header`` as above."""
+    image = nib.load(original)
+    data = np.asanyarray(image.dataobj).astype(np.uint16)
+    files = write_series(folder, np.ascontiguousarray(data.transpose(1, 0, 2)), **header)
+    to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    steps, spacing = to_lps[:3, :3], np.linalg.norm(to_lps[:3, :3], axis=0)
+    axes = steps / spacing
+    for index, file in enumerate(files):
+        slice_ = pydicom.dcmread(file)
+        slice_.ImagePositionPatient = [*(to_lps[:3, 3] + index * steps[:, 2]).round(6)]
+        slice_.ImageOrientationPatient = [*axes[:, 0].round(9), *axes[:, 1].round(9)]
+        slice_.PixelSpacing = [spacing[1].round(6), spacing[0].round(6)]
+        slice_.save_as(file)
     return files
 
 

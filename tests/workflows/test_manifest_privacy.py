@@ -7,16 +7,13 @@ import traceback
 import warnings
 import zipfile
 
-import nibabel as nib
-import numpy as np
-import pydicom
 import pytest
 
 from brainage.cli import run
 from brainage.errors import ScanError
 from brainage.scans.nifti import read_scan, read_scan_bytes
 from brainage.scans.source import find_scans
-from tests.scans.dicom_files import PATIENT, T2W, voxels, write_series
+from tests.scans.dicom_files import PATIENT, T2W, voxels, write_head, write_series
 from tests.workflows.tiny import UNSEEN, read_table, sample_scan
 
 IDENTIFIERS = "1.2.77"
@@ -37,29 +34,11 @@ def own_place(monkeypatch, tmp_path, caplog):
     logging.getLogger("brainage").setLevel(level)
 
 
-def write_head(folder):
-    """A real head, already stripped, as a DICOM series with the planted patient."""
-    image = nib.load(sample_scan(UNSEEN))
-    data = np.asanyarray(image.dataobj).astype(np.uint16)
-    data = np.ascontiguousarray(data.transpose(1, 0, 2))
-    files = write_series(folder, data, study="1.2.77.0", series="1.2.77.0.1")
-    to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
-    steps, spacing = to_lps[:3, :3], np.linalg.norm(to_lps[:3, :3], axis=0)
-    axes = steps / spacing
-    for index, file in enumerate(files):
-        slice_ = pydicom.dcmread(file)
-        slice_.ImagePositionPatient = [*(to_lps[:3, 3] + index * steps[:, 2]).round(6)]
-        slice_.ImageOrientationPatient = [*axes[:, 0].round(9), *axes[:, 1].round(9)]
-        slice_.PixelSpacing = [spacing[1].round(6), spacing[0].round(6)]
-        slice_.save_as(file)
-    return files
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A study that can be used, and five that cannot. Tests must not change it."""
     folder = tmp_path_factory.mktemp("source") / "dicom"
-    write_head(folder / "head")
+    write_head(folder / "head", sample_scan(UNSEEN), study="1.2.77.0", series="1.2.77.0.1")
     write_series(folder / "gap", voxels((24, 20, 30)), study="1.2.77.1", leave_out=(9,))
     write_series(folder / "t2", study="1.2.77.2", **T2W)
     damaged = write_series(folder / "cut", study="1.2.77.3")
