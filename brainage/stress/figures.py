@@ -13,6 +13,7 @@ from brainage.stress.row import StressRow
 INCHES_PER_ROW = 0.19
 MOST_IN_LEGEND = 8
 LEAST_YEARS = 1.0
+MOST_CHARACTERS = 24
 
 
 def draw_results(results: StressResults, file_format: FileFormat) -> list[DrawnFigure]:
@@ -39,6 +40,12 @@ def label(row: StressRow) -> str:
     return f"{row.perturbation.replace('_', ' ')}, {row.level}"
 
 
+def _short(name: str) -> str:
+    """A name that fits beside another one in a legend."""
+    half = MOST_CHARACTERS // 2
+    return name if len(name) <= MOST_CHARACTERS else f"{name[:half]}…{name[-half:]}"
+
+
 def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
     labels = list(dict.fromkeys(label(row) for row in rows))
     budgets = {label(row): row.budget_years for row in rows}
@@ -62,7 +69,7 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
                 marker=marker(index),
                 alpha=0.85,
                 linewidths=0,
-                label=subject if index < MOST_IN_LEGEND else None,
+                label=_short(subject) if index < MOST_IN_LEGEND else None,
             )
         axes.axvline(0, color=INK, linewidth=1)
         for place, name in enumerate(labels):
@@ -97,7 +104,7 @@ def _doses(responses: Sequence[DoseResponse], name: str, file_format: FileFormat
                 marker=marker(index),
                 markersize=5,
                 linewidth=1.6,
-                label=each.subject if index < MOST_IN_LEGEND else None,
+                label=_short(each.subject) if index < MOST_IN_LEGEND else None,
             )
         axes.set(
             xlabel=f"{DOSE_TITLES[name].lower()} ({DOSE_UNITS[name]})",

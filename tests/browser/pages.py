@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from brainage.reporting.evaluation import evaluate_predictions
 from brainage.reporting.evaluation_report import render_evaluation_report
 from brainage.reporting.qc_page import QualityPage, ScanCard, render_quality_page
 from brainage.reporting.report import render_report
+from brainage.stress.page import render_stress_page
 from tests.reporting.cohort import evaluation_report, predicted_scans, repeated_scans, run_report
 from tests.reporting.comparisons import comparison
+from tests.stress.made_up import results, rows
 
 LONG_NAME = "a/rather/long/path_without_any_space_in_it/" + "sub-" + "0123456789" * 6 + ".nii.gz"
 
@@ -70,9 +73,22 @@ def comparison_of_rules(_folder: Path) -> str:
     return render_comparison(comparison(name=LONG_NAME))
 
 
+def stress_test(_folder: Path) -> str:
+    made = rows(scan=LONG_NAME, subject=LONG_NAME)
+    random = np.random.default_rng(0)
+    pictures = [
+        (row, random.integers(0, 255, (110, 186), dtype=np.uint8))
+        for row in made
+        if row.delta_years is not None
+    ]
+    created = datetime(2030, 1, 1, tzinfo=UTC)
+    return render_stress_page(results(made, model=LONG_NAME), pictures, created)
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "evaluation": evaluation,
     "training": training,
     "quality": quality,
     "comparison": comparison_of_rules,
+    "stress": stress_test,
 }
