@@ -18,6 +18,7 @@ from brainage.commands.calibrate import calibrate
 from brainage.commands.compare import compare
 from brainage.commands.doctor import doctor
 from brainage.commands.evaluate import evaluate
+from brainage.commands.explain import explain
 from brainage.commands.export import export
 from brainage.commands.manifest import manifest
 from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, SubjectFrom
@@ -200,6 +201,7 @@ app.command()(predict)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(calibrate)
+app.command()(explain)
 app.command()(export)
 app.command()(doctor)
 app.command()(stress)

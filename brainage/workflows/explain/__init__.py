@@ -1,0 +1,1 @@
+"""``brainage explain``: why a model says an age of one scan."""
