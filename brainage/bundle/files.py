@@ -10,7 +10,7 @@ from brainage.bundle.containment import check_contained
 from brainage.config.yaml_text import read_yaml as read_config_yaml
 from brainage.errors import BundleError, ConfigError
 
-FORMAT = 2
+FORMAT = 3
 AGE_UNIT = "years"
 
 WEIGHTS = "weights.safetensors"

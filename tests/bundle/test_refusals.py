@@ -63,7 +63,7 @@ def test_one_altered_byte_of_the_weights_is_refused(position, copied):
     ("changes", "message"),
     [
         ({"age_unit": "months"}, "expected ages in years, got months"),
-        ({"format": 1}, "expected bundle format 2, got 1"),
+        ({"format": 1}, "expected bundle format 3, got 1"),
         ({"input_shape": [1, 48, 56, 48]}, r"expected input_shape \[1, 40, 48, 40\], the grid of"),
         ({"input_shape": "big"}, r"expected input_shape .* got big"),
         ({"members": [member({"name": "guessing"})]}, "damaged: task: 'guessing'"),
