@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from brainage.scans.source import find_scans
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.model_source import model_folder
 from brainage.workflows.predict.flags import tell_flags
-from brainage.workflows.predict.library import load_model
 from brainage.workflows.predict.make_row import predictor_name
 from brainage.workflows.predict.options import PredictOptions
 from brainage.workflows.predict.row import COLUMNS
@@ -25,7 +24,6 @@ from brainage.workflows.predict.table import PredictionTable, TableContent
 from brainage.workflows.summary import PredictSummary
 
 __all__ = [
-    "load_predictor",
     "predict",
     "predict_records",
     "predictor_name",
@@ -153,22 +151,3 @@ def refuse_input_as_output(out: Path, inputs: Sequence[Path]) -> None:
         raise RunFolderError(
             f"{out}: is one of the scans to predict or their list; give --out another name"
         )
-
-
-def load_predictor(
-    folder: Path,
-) -> Callable[[Sequence[Path]], list[tuple[float | None, str]]]:
-    """A function from paths of raw scans to ages in years, for MLflow's model.
-
-    A scan that cannot be used has no age, and the reason beside it.
-    """
-    model = load_model(folder)
-
-    def answer(scans: Sequence[Path]) -> list[tuple[float | None, str]]:
-        rows = (model.predict([scan])[0] for scan in scans)
-        return [
-            (row.predicted_age, "" if row.status == "ok" else f"{row.stage}: {row.reason}")
-            for row in rows
-        ]
-
-    return answer

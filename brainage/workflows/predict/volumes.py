@@ -14,9 +14,8 @@ from brainage.preprocess.worker import PreprocessOutcome, preprocess_one
 from brainage.scans.formats import open_image
 from brainage.scans.nifti import Scan, read_scan_bytes
 
-_CONTRAST_HINT = (
-    "; a scan that is not T1w, or whose intensities are inverted, looks so: check its contrast"
-)
+_CONTRAST_STAGES = ("brain_extraction", "registration")
+_CONTRAST_HINT = "; scans that are not T1w, or are inverted, also end here: look at its contrast"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class MakeVolume:
 def _with_volume(outcome: PreprocessOutcome, own: "_OneResult") -> VolumeOutcome:
     result, reason = own.result, outcome.reason
     failed = outcome.status != "ok"
-    if failed and outcome.stage == "registration" and "template_correlation" in str(reason):
+    if failed and outcome.stage in _CONTRAST_STAGES:
         reason = f"{reason}{_CONTRAST_HINT}"
     stated = own.orientation_stated
     if stated is None:

@@ -5,7 +5,7 @@ import pytest
 
 from brainage.bundle.load import load_bundle
 from brainage.errors import BundleError, ManifestError, RunFolderError
-from brainage.workflows.predict.run import load_predictor, predict
+from brainage.workflows.predict.run import predict
 from brainage.workflows.predict.table import COLUMNS
 from tests.workflows.tiny import read_table
 
@@ -142,11 +142,3 @@ def test_what_is_not_there_is_refused_before_a_table_is_written(holdout, tmp_pat
     with pytest.raises(BundleError, match="no such model folder"):
         predict(tmp_path, model=tmp_path / "model", out=out, resume=False, jobs=1)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_model_s_loader_predicts_paths(holdout, predicted):
-    predictor = load_predictor(holdout.summary.model_dir)
-    (age, reason), (no_age, why) = predictor([predicted.source / f"{n}/T1w.nii.gz" for n in "12"])
-    rows = read_table(predicted.table)
-    assert (f"{age:.4f}", reason) == (rows[0]["predicted_age"], "")
-    assert (no_age, why) == (None, f"read: {rows[1]['reason']}")
