@@ -33,43 +33,44 @@ Answer = Annotated[
         help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
     ),
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="With --resume: do failed scans again, too.")
+]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")]
+Device = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="For the networks: auto (an accelerator if any), cpu, cuda."),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Volumes an accelerator is given together; a CPU takes them one by one.",
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Find preprocessed volumes here and keep them; without it none is kept."
+    ),
+]
 
 
 def predict(
     source: Source,
     out: Table,
     model: Model = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="With --resume: do failed scans again, too.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")
-    ] = 1,
+    resume: Resume = False,
+    retry_failed: RetryFailed = False,
+    jobs: Jobs = 1,
     answer: Answer = "last",
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="For the networks: auto (an accelerator if any), cpu, cuda."
-        ),
-    ] = "auto",
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Volumes an accelerator is given together; a CPU takes them one by one.",
-        ),
-    ] = 1,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Find preprocessed volumes here and keep them; without it none is kept.",
-        ),
-    ] = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 1,
+    cache: Cache = None,
     subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,
