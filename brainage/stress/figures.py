@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from brainage.reporting.figure_style import FAINT, INK, FileFormat, colour, draw, marker
 from brainage.reporting.figures import legend_below
+from brainage.reporting.formatting import decimals
 from brainage.reporting.report import DrawnFigure
 from brainage.stress.results import DOSE_TITLES, DOSE_UNITS, DoseResponse, StressResults
 from brainage.stress.row import StressRow
@@ -13,6 +14,8 @@ from brainage.stress.row import StressRow
 INCHES_PER_ROW = 0.19
 MOST_IN_LEGEND = 8
 LEAST_YEARS = 1.0
+# The axis ends at this many of the largest budget.
+EDGE_BUDGETS = 3
 MOST_CHARACTERS = 24
 
 
@@ -23,7 +26,8 @@ def draw_results(results: StressResults, file_format: FileFormat) -> list[DrawnF
     if any(row.delta_years is not None for row in judged):
         caption = (
             "Age after a change minus age before; each mark is a scan. The grey bar is the budget; "
-            "inversion has none, because it should be refused or flagged."
+            "inversion has none, because it should be refused or flagged. A mark at the edge lies "
+            "beyond it, by the number beside it."
         )
         drawn.append(DrawnFigure("Changes of age", caption, _changes(judged, file_format)))
     responses = results.dose_responses()
@@ -50,6 +54,8 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
     labels = list(dict.fromkeys(label(row) for row in rows))
     budgets = {label(row): row.budget_years for row in rows}
     subjects = list(dict.fromkeys((row.scan, row.subject) for row in rows))
+    # One age that went astray is not to squeeze all budgets: it stands at the edge, with a number.
+    edge = EDGE_BUDGETS * max(budget or 1.0 for budget in budgets.values())
 
     def fill(axes: Axes) -> None:
         for place, name in enumerate(labels):
@@ -61,8 +67,11 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
                 for row in rows
                 if row.scan == scan and row.delta_years is not None
             ]
+            for delta_years, place in known:
+                if abs(delta_years) > edge:
+                    _name_beyond(axes, delta_years, place, edge)
             axes.scatter(
-                [delta_years for delta_years, _ in known],
+                [max(-edge, min(edge, delta_years)) for delta_years, _ in known],
                 [place for _, place in known],
                 s=20,
                 color=colour(index),
@@ -91,6 +100,20 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
 
     height = 1.3 + INCHES_PER_ROW * len(labels) + 0.1 * min(len(subjects), MOST_IN_LEGEND)
     return draw(fill, name="stress", file_format=file_format, size_inches=(5.8, height))
+
+
+def _name_beyond(axes: Axes, delta_years: float, place: int, edge: float) -> None:
+    """The number of a mark that lies beyond the axis, between the mark and the middle."""
+    side = 1 if delta_years > 0 else -1
+    axes.annotate(
+        decimals(delta_years, 1),
+        (side * edge, place),
+        xytext=(-6 * side, 0),
+        textcoords="offset points",
+        ha="right" if side > 0 else "left",
+        va="center",
+        fontsize=8,
+    )
 
 
 def _doses(responses: Sequence[DoseResponse], name: str, file_format: FileFormat) -> bytes:

@@ -1,6 +1,7 @@
 """Rows of a stress test, made in this process or in several."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -79,6 +80,8 @@ _tests: list[StressTest] = []
 
 
 def _start(folder: Path, config: StressConfig, answer: str, num_threads: int) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(num_threads)
     keep_freed_memory()
     _tests[:] = [StressTest(load_bundle(folder), config, answer)]

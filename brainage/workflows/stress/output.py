@@ -25,13 +25,18 @@ MOST_NAMED = 5
 
 
 class StressOutput:
-    """The folder of a stress test; written anew after every scan."""
+    """The folder of a stress test; written anew after every scan.
+
+    Raises:
+        RunFolderError: at once, not after the first scan, if the folder cannot be written.
+    """
 
     def __init__(self, folder: Path, created: datetime) -> None:
         self.folder = folder
         self.created = created
         self._num_scans = 0
         self._shown: list[tuple[StressRow, Picture]] = []
+        self._write(TABLE, _table(()))
 
     def write(self, results: StressResults, of_scan: Sequence[Measured]) -> None:
         """Write everything.
@@ -45,21 +50,30 @@ class StressOutput:
         """
         self._num_scans += 1
         pictures = [(each.row, each.picture) for each in of_scan if each.picture is not None]
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(self.folder / TABLE, _table(results.rows))
-            numbers = json.dumps(results.to_json(), indent=1, allow_nan=False) + "\n"
-            _replace(self.folder / NUMBERS, numbers.encode())
-            if pictures:
-                sheet = contact_sheet([(caption(row), picture) for row, picture in pictures])
-                (self.folder / PICTURES).mkdir(exist_ok=True)
-                _replace(self.folder / PICTURES / self._picture_name(pictures[0][0]), sheet)
-        except OSError as error:
-            raise RunFolderError(f"{self.folder}: cannot write: {error.strerror}") from error
+        self._write(TABLE, _table(results.rows))
+        numbers = json.dumps(results.to_json(), indent=1, allow_nan=False) + "\n"
+        self._write(NUMBERS, numbers.encode())
+        if pictures:
+            sheet = contact_sheet([(caption(row), picture) for row, picture in pictures])
+            self._write(f"{PICTURES}/{self._picture_name(pictures[0][0])}", sheet)
         write_pictures(draw_results(results, "png"), self.folder / FIGURES)
         # A page with the pictures of every scan would be too large; the other sheets are files.
         self._shown = self._shown or pictures
         write_stress_page(results, self._shown, self.folder / PAGE, self.created)
+
+    def _write(self, name: str, content: bytes) -> None:
+        """A file that appears at once or not at all."""
+        path = self.folder / name
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                part.write_bytes(content)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error
 
     def _picture_name(self, row: StressRow) -> str:
         return f"{self._num_scans}_{re.sub(r'[^A-Za-z0-9._-]', '_', row.subject)}.png"
@@ -98,15 +112,12 @@ class StressSummary:
         ]
 
     def _worst(self) -> list[str]:
-        rows = [row for row in self.results.rows if row.is_exceeded]
-        rows.sort(key=lambda row: -abs(row.delta_years or 0.0))
+        rows = [row for row in self.results.rows if row.is_exceeded or row.verdict == "flagged"]
+        rows.sort(key=lambda row: (not row.is_exceeded, -abs(row.delta_years or 0.0)))
+        notes = {"unnoticed": "not noticed", "flagged": "flagged"}
         return [
-            f"  {row.subject}, {label(row)}: {row.delta_years:+.2f} years"
-            + (
-                " (not noticed)"
-                if row.verdict == "unnoticed"
-                else f" (budget {row.budget_years:g})"
-            )
+            f"  {row.subject}, {label(row)}: {row.delta_years:+.2f} years "
+            f"({notes.get(row.verdict, f'budget {row.budget_years}')})"
             for row in rows[:MOST_NAMED]
         ]
 
@@ -135,12 +146,3 @@ def _table(rows: Sequence[StressRow]) -> bytes:
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(row.cells() for row in rows)])
     # Names of files are bytes; those that are no UTF-8 are written as they are.
     return text.getvalue().encode("utf-8", errors="surrogateescape")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

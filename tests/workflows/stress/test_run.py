@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from brainage.cli import run
+from brainage.errors import RunFolderError
 from brainage.stress.config import Budgets, StressConfig
 from brainage.workflows.stress.output import StressSummary
 from brainage.workflows.stress.run import stress
@@ -99,6 +100,12 @@ def test_what_is_over_budget_is_loud(stressed):
     assert "OVER BUDGET: 1 of 2" in text
     assert "mirror, left and right" in text
     json.dumps(stressed.summary.to_json(), allow_nan=False)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(cohort, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        stress(cohort.unseen_scan, model=None, out=tmp_path / "file" / "out", config=STRICT)
 
 
 @pytest.mark.parametrize(
