@@ -96,6 +96,7 @@ def test_the_search_finds_what_is_packed(tmp_path):
         assert name in found
 
 
+@pytest.mark.slow
 def test_predict_tells_nothing_of_headers(source, own_place, capfd, caplog):
     assert run(["predict", str(source), "--out", "ages.csv", "-vv"]) == 1
     assert statuses(Path("ages.csv")) == ["ok", "ok", "ok", "failed", "failed", "failed"]

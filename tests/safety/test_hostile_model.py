@@ -90,6 +90,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.slow
 def test_paths_in_a_model_are_not_opened_and_no_program_is_started(hostile, tmp_path):
     """A model is a training run's configuration, which names manifests, folders and a store."""
     content = read_yaml(hostile / "model.yaml")["run"]

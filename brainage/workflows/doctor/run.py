@@ -1,8 +1,10 @@
 """``brainage doctor``: everything that can be looked at, a line each."""
 
+import importlib
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from brainage.workflows.doctor.finding import Check, Finding
@@ -71,12 +73,24 @@ def doctor(model: str | None) -> DoctorSummary:
     Raises:
         BundleError: if the model that was named cannot be loaded.
     """
+    if model is not None:
+        _refuse_at_once(model)
     _log.info("checking packages, machine and model, about ten seconds")
     checks = all_checks(model)
     if model is not None:  # if it cannot be loaded, that is all there is to say
         checks = [checks[-1], *checks[:-1]]
     findings = make_checks(checks)
     return DoctorSummary(findings=sorted(findings, key=lambda each: GROUPS.index(each.group)))
+
+
+def _refuse_at_once(model: str) -> None:
+    """Refuse a folder that is no model, for which nothing heavy is needed."""
+    try:
+        files = importlib.import_module("brainage.bundle.files")
+    except ImportError:  # a finding of its own, later
+        return
+    if not model.startswith(("models:/", "runs:/")):
+        files.check_complete(Path(model))
 
 
 def all_checks(model: str | None) -> list[Check]:
