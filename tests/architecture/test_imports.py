@@ -1,10 +1,16 @@
 import ast
+import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from brainage.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = sorted((ROOT / "brainage/core").rglob("*.py"))
@@ -18,6 +24,16 @@ HEAVY = (
     "matplotlib",
     "pandas",
     "numpy",
+    "scipy",
+    "nibabel",
+    "nilearn",
+    "sklearn",
+    "pydicom",
+    "captum",
+    "onnx",
+    "onnxruntime",
+    "distributed",
+    "requests",
 )
 
 
@@ -83,6 +99,66 @@ def loaded_after(statement: str) -> set[str]:
 )
 def test_nothing_heavy_is_loaded(statement):
     assert loaded_after(statement) == set()
+
+
+def commands(group: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command, ``()`` being the program itself."""
+    group = group or typer.main.get_command(app)
+    yield words
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*words, name))
+
+
+@pytest.fixture(scope="module")
+def loaded_by_help():
+    """What a fresh process has loaded of the heavy packages after the help of each command.
+
+    One process for all: what the first loads, the later ones are blamed for, too.
+    """
+    program = (
+        "import contextlib, io, json, sys\n"
+        "from brainage.cli import run\n"
+        "loaded = {}\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as said:\n"
+        "        code = run([*words, '--help'])\n"
+        f"    heavy = [m for m in {HEAVY} if m in sys.modules]\n"
+        "    loaded[' '.join(words)] = [code, 'Usage' in said.getvalue(), heavy]\n"
+        "print(json.dumps(loaded))"
+    )
+    asked = json.dumps(list(commands()))
+    done = subprocess.run(
+        [sys.executable, "-c", program, asked], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("words", sorted(commands()), ids=" ".join)
+def test_the_help_of_a_command_loads_nothing_heavy(words, loaded_by_help):
+    assert loaded_by_help[" ".join(words)] == [0, True, []]
+
+
+def test_all_commands_are_asked():
+    asked = {" ".join(words) for words in commands()}
+    assert {"", "train", "predict", "doctor", "manifest build", "track sync"} <= asked
+
+
+def test_help_answers_within_half_a_second_of_the_processor():
+    """Processor time, for the clock of a busy machine says little; 0.2 s where it was written."""
+    program = (
+        "import resource, sys\n"
+        "from brainage.cli import run\n"
+        "run(['--help'])\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(used.ru_utime + used.ru_stime)"
+    )
+    seconds = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        seconds.append(float(done.stdout.splitlines()[-1]))
+    assert statistics.median(seconds) < 0.5, seconds
 
 
 def test_a_heavy_package_would_be_seen():
