@@ -137,3 +137,38 @@ def images_panel(
 
             result = benchmark_images(settings, runs_folder=runs, resume=resume, jobs=jobs)
             return finish(result, as_json, stream)
+
+
+@benchmark.command(name="predict")
+def predict_speed(
+    source: Scans,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="As for brainage predict; else the demonstration's."),
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=2, help="Scans, evenly chosen.")] = 10,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=2, help="Number of jobs that is compared with one.")
+    ] = 2,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Repetitions of both.")] = 1,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="For the networks: auto, cpu, cuda.")
+    ] = "auto",
+    as_json: AsJson = False,
+    verbose: Verbose = 0,
+) -> int:
+    """Time predictions from raw scan to age, with one job and with several, and the network alone.
+
+    Nothing is written.
+
+    \b
+    Example:
+      brainage benchmark predict scans/ --model runs/lfnn3d/model --limit 12 --rounds 3
+    """
+    with reporting(as_json, verbose) as stream:
+        from brainage.workflows.benchmark.predict import benchmark_predict
+
+        result = benchmark_predict(
+            source, model=model, limit=limit, jobs=jobs, rounds=rounds, device=device, report=tell
+        )
+        return finish(result, as_json, stream)
