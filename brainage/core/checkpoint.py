@@ -106,7 +106,7 @@ class CheckpointStore:
         try:
             facts: dict[str, Any] = json.loads((path / FACTS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path}: cannot be read: {_reason(error)}") from error
+            raise _damaged(path, error) from error
         if facts.get("format") != FORMAT:
             got = facts.get("format")
             raise CheckpointError(f"{path}: expected checkpoint format {FORMAT}, got {got}")
@@ -118,7 +118,7 @@ class CheckpointStore:
         try:
             return _read_tensors(path, wanted), facts
         except _DAMAGE as error:
-            raise CheckpointError(f"{path}: cannot be read: {_reason(error)}") from error
+            raise _damaged(path, error) from error
 
     @property
     def latest(self) -> Path | None:
@@ -182,6 +182,14 @@ def _without_remarks() -> Iterator[None]:
         warnings.filterwarnings("ignore", category=UserWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
         yield
+
+
+def _damaged(path: Path, error: BaseException) -> CheckpointError:
+    """Says what to do, too: without the folder a run goes on from what else there is."""
+    return CheckpointError(
+        f"{path}: cannot be read: {_reason(error)}; delete this folder and resume again: this part "
+        "of the run then starts anew, or from an older checkpoint if one is beside it"
+    )
 
 
 def _reason(error: BaseException) -> str:

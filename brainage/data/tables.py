@@ -4,7 +4,6 @@ Source: the tables ``OpenNeuroTransfer_ct_*.csv``; six studies of OpenNeuro.
 """
 
 import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from brainage.errors import DataError
 from brainage.scans.ages import parse_age
 from brainage.scans.record import ScanRecord
+from brainage.scans.table import finite_number
 
 SUBJECT, AGE, SEX, SITE = "sub_id", "age", "sex", "site"
 PEOPLE_COLUMNS = (SUBJECT, AGE, SEX, SITE)
@@ -139,9 +139,6 @@ def _record(path: Path, number: int, row: dict[str, str]) -> ScanRecord:
 
 def _number(path: Path, number: int, name: str, cell: str) -> float:
     try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{path}: row {number}: {name}: expected a number, got {cell!r}")
-    return value
+        return finite_number(cell)
+    except ValueError as error:
+        raise DataError(f"{path}: row {number}: {name}: {error}") from error

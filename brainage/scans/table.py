@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,21 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     problems: tuple[str, ...]
+
+
+def finite_number(text: str) -> float:
+    """The number in a cell.
+
+    Raises:
+        ValueError: for anything else, infinity and NaN among it.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"expected a number, got {text!r}")
+    return value
 
 
 def read_table(path: Path, delimiters: str = ",;\t") -> Table:

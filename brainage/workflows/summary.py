@@ -63,6 +63,7 @@ class TrainSummary:
             ),
             *self._repeats(),
             *self._chosen(),
+            *self._stopped(),
             *(f"{_answer(name)}: {_years(value)}" for name, value in self.block_mae_years.items()),
             f"scans: {self._parts()}; {self.failed_scans} could not be used",
             f"time: {', '.join(f'{name} {value:.0f} s' for name, value in self.seconds.items())}; "
@@ -81,6 +82,10 @@ class TrainSummary:
     def _chosen(self) -> list[str]:
         chosen = [f"{name} {each['chosen']}" for name, each in self.search.items()]
         return [f"chosen by inner folds: {', '.join(chosen)}"] if chosen else []
+
+    def _stopped(self) -> list[str]:
+        taken = [f"{name} {epoch}" for name, epoch in self.epochs.items()]
+        return [f"early stopping took the weights of epoch: {', '.join(taken)}"] if taken else []
 
     def _parts(self) -> str:
         if "train" in self.split_sizes:

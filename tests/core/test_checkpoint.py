@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, named when damaged, and of one run alone."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_a_damaged_checkpoint_is_named(file: str, keep: int, store: CheckpointSt
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"step-00000001.*cannot be read"):
         store.load(everything)
+
+
+def test_what_the_message_of_a_damaged_checkpoint_advises_works(store: CheckpointStore) -> None:
+    store.save(1, {"x": torch.tensor(1)}, {})
+    older = shutil.copytree(store.latest, store.folder / "kept")
+    store.save(2, {"x": torch.tensor(2)}, {})
+    shutil.move(older, store.folder / "step-00000001")
+    (store.latest / FACTS).write_text("{")
+    with pytest.raises(CheckpointError, match=r"step-00000002.*; delete this folder and resume"):
+        store.load(everything)
+    shutil.rmtree(store.latest)
+    assert store.load(everything)[0]["x"] == 1
+    shutil.rmtree(store.latest)
+    assert store.load(everything) is None
 
 
 def test_a_missing_part_is_named(store: CheckpointStore) -> None:

@@ -179,7 +179,6 @@ def test_out_of_fold_predictions_are_called_so_and_name_their_fold():
         )
     )
     assert "Mean absolute error, out of fold" in page.text
-    assert "a model of a fold that did not see its subject" in page.text
     assert "fold 1 8 scans" in page.text
 
 

@@ -60,6 +60,13 @@ def test_the_interval_is_told_where_there_is_one_and_folds_are_counted(holdout):
     assert "scans: 7 in 2 folds; " in text
 
 
+def test_the_epochs_that_early_stopping_chose_are_told_where_it_did(holdout):
+    stopped = replace(holdout.summary, epochs={"fold1": 7, "final": 6})
+    line = "early stopping took the weights of epoch: fold1 7, final 6"
+    assert line in stopped.describe()
+    assert not any(line.startswith("early") for line in replace(stopped, epochs={}).describe())
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

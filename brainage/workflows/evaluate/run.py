@@ -90,11 +90,15 @@ def evaluate_scans(
     mean_years = bundle.calibration.get("training_mean_age_years")
     predicted = joined_predictions(records, table, model=name, training_mean_age_years=mean_years)
     scored = Scored(
-        title=model,
+        title=bundle.config.name,
         source=str(source),
         table=predicted,
         checks=checks,
-        facts={"model hash": name, "preprocessing hash": bundle.preprocessing_hash},
+        facts={
+            "model": model,
+            "model hash": name,
+            "preprocessing hash": bundle.preprocessing_hash,
+        },
     )
     return write_evaluation(scored, out)
 
@@ -119,6 +123,7 @@ def evaluate_table(
     checks = Checks(consent, identities(places))
     checks.each_once()
     checks.folds_apart(table.scans)
+    title, facts = predictions.name, {"model": table.model}
     if model is None:
         checks.warnings.append(
             "The scans were not compared with those of the model's training: no model was given."
@@ -126,6 +131,7 @@ def evaluate_table(
     else:
         bundle = _load(model)
         refuse_other_model(predictions, table, model, bundle)
+        title, facts = bundle.config.name, {"model": model, "model hash": table.model}
         checks.not_in_training(model, bundle)
         table = with_training_mean(table, bundle.calibration.get("training_mean_age_years"))
     checks.files_there()
@@ -134,11 +140,11 @@ def evaluate_table(
     _copy(predictions, out / PREDICTIONS)
     checks.note(table.model, keys)
     scored = Scored(
-        title=model or predictions.name,
+        title=title,
         source=str(predictions),
         table=table,
         checks=checks,
-        facts={"model": table.model},
+        facts=facts,
     )
     return write_evaluation(scored, out)
 

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from brainage.errors import CohortError, ManifestError
 from brainage.reporting.run_report import FailedScan, PredictedScan
 from brainage.scans.ages import parse_age
 from brainage.scans.manifest import ScanRecord
-from brainage.scans.table import Row, read_table, refuse_problems
+from brainage.scans.table import Row, finite_number, read_table, refuse_problems
 
 REQUIRED = ("scan", "subject", "age_years", "predicted_age")
 MOST_YEARS = 1000.0
@@ -156,12 +155,9 @@ def _number(cells: Mapping[str, str], column: str) -> float | None:
     if text.lower() in _MISSING:
         return None
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{column}: expected a number, got {text!r}")
-    return value
+        return finite_number(text)
+    except ValueError as error:
+        raise ValueError(f"{column}: {error}") from None
 
 
 def _is_failed(row: Row) -> bool:

@@ -85,6 +85,12 @@ def test_a_bad_scan_costs_its_row_and_the_exit_code(evaluated):
     assert "bad.nii.gz" in (evaluated.out / "report.html").read_text()
 
 
+def test_the_page_is_titled_by_the_name_of_the_model_and_tells_its_folder(evaluated):
+    page = (evaluated.out / "report.html").read_text()
+    assert "<h1>Evaluation of tiny</h1>" in page
+    assert "<dt>model</dt>" in page
+
+
 def test_the_error_is_that_of_the_rows(evaluated):
     rows = read_table(evaluated.out / "evaluated.csv")
     gaps = [float(row["predicted_age"]) - float(row["age_years"]) for row in rows]
