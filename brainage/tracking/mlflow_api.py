@@ -26,12 +26,15 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor  # noqa: E402
 from mlflow.types import ColSpec, DataType, Schema  # noqa: E402
+from mlflow.types.schema import AnyType, Array  # noqa: E402
 
 # Their notes on each retry say what the one warning of a failed attempt says, in more lines.
 for name in ("urllib3.connectionpool", "mlflow.system_metrics.system_metrics_monitor"):
     logging.getLogger(name).setLevel(logging.ERROR)
 
 __all__ = [
+    "AnyType",
+    "Array",
     "CodeDatasetSource",
     "ColSpec",
     "DataType",

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from brainage.tracking.mlflow_api import (
+    AnyType,
+    Array,
     ColSpec,
     DataType,
     LoggedModel,
@@ -24,15 +26,43 @@ from brainage.tracking.mlflow_values import metrics_at
 MODEL_CODE = Path(__file__).with_name("folder_model.py")
 MODEL_FOLDER = "bundle"
 HASH_TAG = "model_hash"
+INPUTS = ("scan", "voxels", "affine", "image", "age_years")
+"""What a request may hold. The model itself says what is wrong with one, better than types do."""
+OUTPUTS: dict[str, DataType | Array] = {
+    "scan": DataType.string,
+    "subject": DataType.string,
+    "session": DataType.string,
+    "status": DataType.string,
+    "stage": DataType.string,
+    "reason": DataType.string,
+    "qc_flags": Array(DataType.string),
+    "age_years": DataType.double,
+    "predicted_age": DataType.double,
+    "predicted_age_corrected": DataType.double,
+    "brain_age_gap": DataType.double,
+    "brain_age_gap_corrected": DataType.double,
+    "interval_low": DataType.double,
+    "interval_high": DataType.double,
+    "coverage": DataType.double,
+    "age_in_training_range": DataType.boolean,
+    "model_hash": DataType.string,
+    "preprocessing_hash": DataType.string,
+    "seconds": DataType.double,
+    "spread_workers": DataType.double,
+    "spread_blocks": DataType.double,
+    "spread_networks": DataType.double,
+    "spread_views": DataType.double,
+    "training_distance": DataType.double,
+}
+"""A row of predictions.csv."""
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.string, "scan")]),
-    outputs=Schema(
+    inputs=Schema(
         [
-            ColSpec(DataType.string, "status"),
-            ColSpec(DataType.string, "reason"),
-            ColSpec(DataType.double, "predicted_age"),
+            ColSpec(AnyType(), name, required=False)  # type: ignore[no-untyped-call]
+            for name in INPUTS
         ]
     ),
+    outputs=Schema([ColSpec(kind, name, required=False) for name, kind in OUTPUTS.items()]),
 )
 # Nobody's scan: names as BIDS has them.
 INPUT_EXAMPLE = pd.DataFrame({"scan": ["sub-01/anat/sub-01_T1w.nii.gz"]})
@@ -116,13 +146,14 @@ def _store(
         model_uuid=logged.model_id,
     )
     with tempfile.TemporaryDirectory(prefix="brainage-") as temporary:
-        # MLflow notes where the folder came from; from here, that tells nothing.
+        # MLflow notes where folder and code came from; from here, that tells nothing.
         bundle = Path(temporary) / MODEL_FOLDER
         shutil.copytree(model_folder, bundle)
+        code = shutil.copy(MODEL_CODE, temporary)
         packed = Path(temporary) / "model"
         pyfunc.save_model(
             str(packed),
-            python_model=str(MODEL_CODE),
+            python_model=str(code),
             artifacts={"folder": str(bundle)},
             model_config={"loader": loader},
             pip_requirements=[loader.partition(".")[0]],

@@ -225,9 +225,9 @@ def test_a_model_folder_becomes_a_model_that_predicts_rows(recorder, tmp_path):
     loaded = pyfunc.load_model(model.artifact_location)
     rows = loaded.predict(pd.DataFrame({"scan": ["/scans/ab.nii", "c.png"]}))
     assert rows["predicted_age"].iloc[0] == 42.0
-    assert math.isnan(rows["predicted_age"].iloc[1])
+    assert rows["predicted_age"].iloc[1] is None
     assert list(rows["status"]) == ["ok", "failed"]
-    assert list(rows["reason"]) == ["", "read: no scan"]
+    assert list(rows["reason"]) == [None, "no scan"]
 
 
 def test_a_model_says_what_goes_in_and_comes_out_and_has_nobody_s_scan_as_example(
@@ -235,11 +235,12 @@ def test_a_model_says_what_goes_in_and_comes_out_and_has_nobody_s_scan_as_exampl
 ):
     from mlflow import models
 
+    from brainage.workflows.predict import row, serving
+
     folder = log_constant_model(recorder, tmp_path).artifact_location.removeprefix("file://")
     model = models.Model.load(folder)
-    assert model.signature.inputs.input_names() == ["scan"]
-    outputs = model.signature.outputs.input_names()
-    assert outputs == ["status", "reason", "predicted_age"]
+    assert model.signature.inputs.input_names() == list(serving.COLUMNS)
+    assert model.signature.outputs.input_names() == list(row.COLUMNS)
     example = model.load_input_example(folder)
     assert example.to_dict("list") == {"scan": ["sub-01/anat/sub-01_T1w.nii.gz"]}
 

@@ -25,7 +25,7 @@ from brainage.workflows.predict.row import ScanPrediction
 Request = Mapping[str, Any]
 
 WAYS = ("scan", "voxels", "image")
-COLUMNS = (*WAYS, "affine", "age_years")
+COLUMNS = ("scan", "voxels", "affine", "image", "age_years")
 
 _GZIP = b"\x1f\x8b"
 

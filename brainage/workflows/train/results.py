@@ -33,7 +33,7 @@ from brainage.workflows.train.scored_once import (
     scans_digest,
 )
 
-MODEL_LOADER = "brainage.workflows.predict.run:load_predictor"
+MODEL_LOADER = "brainage.workflows.predict.serving:load_server"
 
 
 def write_results(run: FinishedRun) -> TrainSummary:
