@@ -9,11 +9,10 @@ from pathlib import Path
 from brainage.bundle.model import ModelBundle
 from brainage.errors import BrainageError, ScanError
 from brainage.preprocess.pipeline import Preprocessor
-from brainage.preprocess.quality import measure_quality
-from brainage.preprocess.quality_limits import quality_flags
 from brainage.preprocess.state import ScanState
 from brainage.scans.nifti import Scan, read_scan
 from brainage.stress.config import StressConfig
+from brainage.stress.flags import flags_of
 from brainage.stress.head import Head
 from brainage.stress.perturbation import NotApplicable, Perturbation
 from brainage.stress.pictures import Picture, show
@@ -120,9 +119,8 @@ class StressTest:
     def _age(self, scan: Scan) -> tuple[float, tuple[str, ...], ScanState]:
         found, seconds = self.preprocessor.find(scan)
         prepared = self.preprocessor.apply(found, seconds)
-        flags = quality_flags(measure_quality(found))
-        age_years = self.bundle.predict(prepared.volume_XYZ, self.answer).age_years
-        return age_years, flags, found
+        said = self.bundle.predict(prepared.volume_XYZ, self.answer)
+        return said.age_years, flags_of(self.bundle, prepared, said), found
 
 
 def _refused(row: StressRow, error: Exception) -> StressRow:
