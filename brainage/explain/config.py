@@ -60,6 +60,9 @@ class ExplainConfig:
 
 
 def rows_at_a_time(shape_XYZ: tuple[int, ...]) -> int:
-    """Volumes of this shape that go through the network together."""
+    """Volumes of this shape that go through the network together.
+
+    At least two: on one thread torch convolves a single volume by a slower routine.
+    """
     x, y, z = shape_XYZ
-    return max(1, min(8, VOXELS_AT_A_TIME // (x * y * z)))
+    return max(2, min(8, VOXELS_AT_A_TIME // (x * y * z)))

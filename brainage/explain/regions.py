@@ -35,7 +35,7 @@ def region_rows(
     method: str, map_XYZ: Image, mask_XYZ: Mask, atlas: Atlas, voxel_ml: float
 ) -> list[RegionRow]:
     """Rows of all combinations that hold a voxel of the mask; together they hold all of them."""
-    names = (HEMISPHERES, TISSUE_NAMES)
+    names = (REGIONS, HEMISPHERES, TISSUE_NAMES)
     labels = (atlas.region_XYZ, atlas.hemisphere_XYZ, atlas.tissue_XYZ)
     shape = tuple(len(each) for each in names)
     index = np.ravel_multi_index(tuple(part[mask_XYZ] for part in labels), shape)
