@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from brainage.explain.atlas import HEMISPHERES, TISSUE_NAMES, Atlas
+from brainage.explain.landmarks import REGIONS
 from brainage.preprocess.state import Image, Mask
 
 
