@@ -81,13 +81,30 @@ def _training(bundle: ModelBundle) -> Finding:
     said = f"held-out error {error:.2f} years" if known else "held-out error unknown"
     return _ok(
         "training",
-        f"{count}ages {low:.1f} to {high:.1f} years; {said}",
+        f"{count}ages {low:.1f} to {high:.1f} years; {said}; {_numbers(bundle)}",
         {
             "training_scans": scans if isinstance(scans, int) else None,
             "training_age_range_years": [low, high],
             "held_out_mae_years": error if known else None,
+            "age_line": bundle.age_line is not None,
+            "interval_coverage": bundle.intervals.coverage if bundle.intervals else None,
+            "training_space": bundle.training_space is not None,
         },
     )
+
+
+def _numbers(bundle: ModelBundle) -> str:
+    """What the model can say beside an age."""
+    known = [
+        name
+        for name, value in {
+            "its age bias": bundle.age_line,
+            "intervals": bundle.intervals,
+            "where its training scans lie": bundle.training_space,
+        }.items()
+        if value is not None
+    ]
+    return f"knows {', '.join(known)}" if known else "knows neither its age bias nor intervals"
 
 
 def _versions(saved_with: object) -> Finding:

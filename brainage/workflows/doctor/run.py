@@ -14,7 +14,7 @@ from brainage.workflows.doctor.packages import DECIDING, OPTIONAL
 _HERE = "brainage.workflows.doctor"
 _GOLDEN = "golden scan"
 
-GROUPS = ("packages", "machine", "preprocessing", "surroundings", "model")
+GROUPS = ("packages", "machine", "devices", "preprocessing", "surroundings", "model")
 """Headings of the report, in order."""
 
 _log = logging.getLogger(__name__)
@@ -103,7 +103,8 @@ def all_checks(model: str | None) -> list[Check]:
     ]
     return [
         *packages,
-        *_group("machine", "processor", "memory", "disk", "accelerators", "process_groups"),
+        *_group("machine", "memory", "disk"),
+        *_group("devices", "processor", "accelerators", "process_groups"),
         *_group("preprocessing", "template", "extraction_weights", "programs"),
         *_group("surroundings", "mlflow_store", "data_folder"),
         Check("model", _GOLDEN, f"{_HERE}.model:model", (model,)),

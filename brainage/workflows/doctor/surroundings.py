@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from brainage.data.config import DATA_VARIABLE, DEFAULT_DATA_FOLDER
 from brainage.tracking.config import TrackingConfig
-from brainage.tracking.sharing import without_password
 from brainage.workflows.doctor.finding import Finding, Status
 
 GROUP = "surroundings"
@@ -21,6 +20,8 @@ _FILE = "sqlite:///"
 
 def mlflow_store() -> list[Finding]:
     """The store that ``MLFLOW_TRACKING_URI`` names, or ``mlflow.db`` here if it is there."""
+    from brainage.tracking.sharing import without_password  # noqa: PLC0415 - it imports torch
+
     uri = TrackingConfig().resolved_uri(Path.cwd())
     shown = without_password(uri)
     configured = bool(os.environ.get("MLFLOW_TRACKING_URI"))

@@ -10,7 +10,7 @@ import pytest
 
 from brainage.bundle.versions import RECORDED_PACKAGES
 from brainage.cli import run
-from brainage.workflows.doctor import machine, surroundings
+from brainage.workflows.doctor import devices, machine, surroundings
 from brainage.workflows.doctor.finding import Finding
 from brainage.workflows.doctor.isolation import make_checks
 from brainage.workflows.doctor.packages import DECIDING
@@ -45,7 +45,7 @@ def test_every_package_that_decides_a_prediction_is_looked_at():
 
 def test_every_group_has_findings_and_no_name_comes_twice(summary):
     groups = {each.group for each in summary.findings}
-    assert groups == {"packages", "machine", "preprocessing", "surroundings", "model"}
+    assert groups == {"packages", "machine", "devices", "preprocessing", "surroundings", "model"}
     counts = Counter(each.name for each in summary.findings)
     assert [name for name, count in counts.items() if count > 1] == []
 
@@ -77,6 +77,14 @@ def test_a_package_that_takes_its_process_down_costs_its_line_alone(imported_fro
     assert dead.found == "the process ended with exit code -6; it last said: bang"
     assert [each.name for each in findings if each.status == "problem"] == ["antspyx"]
     assert named(findings, "distributed").status == "ok"
+
+
+def test_without_torch_memory_disk_and_data_folder_are_still_looked_at(imported_from):
+    (imported_from / "torch.py").write_text("raise ImportError('no driver')")
+    findings = make_checks(checks_of("torch", "memory", "disk", "data folder", "processor"))
+    problems = [each.name for each in findings if each.status == "problem"]
+    assert problems == ["torch", "processor"]
+    assert named(findings, "processor").advice == "see the lines on packages"
 
 
 def test_an_import_that_hangs_is_told(imported_from):
@@ -125,10 +133,10 @@ def test_something_missing_is_no_problem_and_a_problem_is_exit_code_1():
 def test_little_memory_a_full_disk_and_too_many_threads_are_problems(monkeypatch):
     monkeypatch.setattr(machine, "free_memory_bytes", lambda: 1_000_000_000)
     monkeypatch.setattr(machine, "LEAST_DISK_GB", 1e9)
-    monkeypatch.setattr(machine.torch, "get_num_threads", lambda: 999)
+    monkeypatch.setattr(devices.torch, "get_num_threads", lambda: 999)
     assert machine.memory()[0].status == "problem"
     assert {each.status for each in machine.disk()} == {"problem"}
-    assert machine.processor()[0].status == "problem"
+    assert devices.processor()[0].status == "problem"
 
 
 def store(monkeypatch, folder, uri=None) -> Finding:
