@@ -132,7 +132,9 @@ class MapMaker:
             "stride_mm": self._stride * self._spacing_mm,
             "replaced_by": "mean of the scan's brain",
         }
-        return self._finished("occlusion", values_XYZ, mask_XYZ, checks=(check,), facts=facts)
+        return self._finished(
+            "occlusion", values_XYZ, mask_XYZ, baseline_XYZ, checks=(check,), facts=facts
+        )
 
     def _gradients(self, advance: Advance) -> SaliencyMap:
         baseline_XYZ, mask_XYZ = self._baseline()
@@ -173,6 +175,7 @@ class MapMaker:
             "integrated_gradients",
             values_XYZ,
             mask_XYZ,
+            baseline_XYZ,
             checks=tuple(checks),
             facts=facts,
             warnings=warnings,
@@ -197,17 +200,19 @@ class MapMaker:
         method: Method,
         values_XYZ: Image,
         mask_XYZ: Mask,
+        baseline_XYZ: Image,
         *,
         checks: tuple[RandomisedMap, ...],
         facts: dict[str, Any],
         warnings: tuple[str, ...] = (),
     ) -> SaliencyMap:
-        brain = self._scan.mask_XYZ
-        sizes, picture = np.abs(values_XYZ[brain]), np.abs(self._scan.volume_XYZ[brain])
+        replaced = np.abs(self._scan.volume_XYZ - baseline_XYZ)
         sanity = SanityCheck(
             method=method,
             comparisons=checks,
-            spearman_with_input=rank_correlation(sizes, picture),
+            spearman_with_difference=rank_correlation(
+                np.abs(values_XYZ[mask_XYZ]), replaced[mask_XYZ]
+            ),
             highest_correlation=self._config.highest_correlation,
         )
         return SaliencyMap(

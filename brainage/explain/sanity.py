@@ -28,13 +28,13 @@ class RandomisedMap:
 class SanityCheck:
     """Result for one map; the last comparison is with all weights random.
 
-    ``spearman_with_input`` compares the map's sizes with those of the volume itself, from which an
-    edge detector would make its map whatever the weights are.
+    ``spearman_with_difference`` compares the map's sizes with how far the volume is from what it is
+    compared with: integrated gradients are a product with that, whatever the weights are.
     """
 
     method: str
     comparisons: tuple[RandomisedMap, ...]
-    spearman_with_input: float | None
+    spearman_with_difference: float | None
     highest_correlation: float
 
     @property

@@ -54,7 +54,10 @@ def test_a_map_without_contrast_passes_nothing():
     flat, mask = np.zeros((3, 3, 3), np.float32), np.ones((3, 3, 3), bool)
     found = compare(flat, np.random.default_rng(0).normal(size=flat.shape), mask, (1,))
     check = SanityCheck(
-        method="occlusion", comparisons=(found,), spearman_with_input=None, highest_correlation=0.7
+        method="occlusion",
+        comparisons=(found,),
+        spearman_with_difference=None,
+        highest_correlation=0.7,
     )
     assert not check.passed
     assert "same everywhere" in check.warning()
