@@ -9,6 +9,8 @@ from brainage.core.config import require
 from brainage.core.timing import choose_device
 from brainage.errors import ConfigError
 
+DEVICES = ("auto", "cpu", "cuda")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions:
@@ -45,6 +47,8 @@ class PredictOptions:
         Raises:
             ConfigError: if there is no such device here.
         """
+        if self.device.partition(":")[0] not in DEVICES:
+            raise ConfigError(f"device: expected {', '.join(DEVICES)}, got {self.device!r}")
         try:
             return choose_device(self.device)
         except (ValueError, RuntimeError) as error:

@@ -11,6 +11,7 @@ from brainage.bundle.demonstration import demonstration_limits
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
 from brainage.errors import ConfigError, RunFolderError
+from brainage.preprocess.cache import PreprocessCache
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.source import find_scans
 from brainage.tracking.progress import StageProgress
@@ -115,6 +116,8 @@ def _predict_into(
 ) -> PredictSummary:
     """Fill a table."""
     started = time.perf_counter()
+    if options.cache_folder is not None:  # refused before the table is begun
+        PreprocessCache(options.cache_folder, bundle.config.preprocess)
     content = TableContent.of(records, predictor_name(bundle, options.answer))
     statuses = []
     with PredictionTable(out, content, resume=resume, retry_failed=retry_failed) as table:

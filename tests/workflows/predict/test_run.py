@@ -1,12 +1,13 @@
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from brainage.bundle.load import load_bundle
-from brainage.errors import BundleError, ManifestError, RunFolderError
+from brainage.errors import BrainageError, BundleError, ManifestError, RunFolderError
+from brainage.workflows.predict.row import COLUMNS
 from brainage.workflows.predict.run import predict
-from brainage.workflows.predict.table import COLUMNS
 from tests.workflows.tiny import read_table
 
 
@@ -142,3 +143,66 @@ def test_what_is_not_there_is_refused_before_a_table_is_written(holdout, tmp_pat
     with pytest.raises(BundleError, match="no such model folder"):
         predict(tmp_path, model=tmp_path / "model", out=out, resume=False, jobs=1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"jobs": 0}, "jobs: expected at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
+        ({"device": "tpu"}, "device: expected auto, cpu, cuda, got 'tpu'"),
+        ({"device": "cuda:99"}, r"device: cuda:99 does not exist here"),
+        ({"retry_failed": True}, "--retry-failed: goes with --resume"),
+        ({"answer": "block9"}, "answer: expected one of last, ensemble, block1"),
+        ({"cache_folder": Path(__file__) / "cache"}, "cannot create the preprocessing cache"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_a_table_is_written(
+    options, message, holdout, predicted, tmp_path
+):
+    out = tmp_path / "out.csv"
+    usual = {"model": holdout.summary.model_dir, "out": out, "resume": False, "jobs": 1}
+    with pytest.raises(BrainageError, match=message):
+        predict(predicted.source, **{**usual, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_and_the_log_count_what_is_worth_a_look(predicted, holdout, tmp_path, caplog):
+    """The first scan is one of the training's, byte for byte."""
+    rows = read_table(predicted.table)
+    assert "in_training" in rows[0]["qc_flags"].split()
+    assert predicted.summary.flagged == sum(row["qc_flags"] != "" for row in rows)
+    out = tmp_path / "out.csv"
+    out.write_text(predicted.table.read_text())
+    again = predict(predicted.source, model=holdout.summary.model_dir, out=out, resume=True, jobs=1)
+    assert again.flagged == predicted.summary.flagged
+    told = [record.getMessage() for record in caplog.records if "worth a look" in record.message]
+    assert len(told) == 1
+    assert "in_training 1" in told[0]
+
+
+def test_only_the_failed_scan_is_done_again_when_asked(holdout, predicted, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text(predicted.table.read_text())
+    model = holdout.summary.model_dir
+    summary = predict(
+        predicted.source, model=model, out=out, resume=True, retry_failed=True, jobs=1
+    )
+    assert (summary.skipped, summary.failed_before, summary.failed) == (2, 0, 1)
+    assert without_seconds(out) == without_seconds(predicted.table)
+
+
+def test_a_cache_is_filled_and_then_used(holdout, predicted, tmp_path):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "1").symlink_to(predicted.source / "1")
+    model, cache = holdout.summary.model_dir, tmp_path / "cache"
+    for name in ("first.csv", "second.csv"):
+        predict(
+            tmp_path / "scans", model=model, out=tmp_path / name, resume=False, jobs=1,
+            cache_folder=cache,
+        )  # fmt: skip
+    (first,), (second,) = read_table(tmp_path / "first.csv"), read_table(tmp_path / "second.csv")
+    assert len(list(cache.glob("*.npz"))) == 1
+    assert first["predicted_age"] == second["predicted_age"]
+    assert first["qc_flags"] == second["qc_flags"]
+    assert float(second["seconds"]) < float(first["seconds"]) / 2
