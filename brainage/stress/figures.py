@@ -67,9 +67,6 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
                 for row in rows
                 if row.scan == scan and row.delta_years is not None
             ]
-            for delta_years, place in known:
-                if abs(delta_years) > edge:
-                    _name_beyond(axes, delta_years, place, edge)
             axes.scatter(
                 [max(-edge, min(edge, delta_years)) for delta_years, _ in known],
                 [place for _, place in known],
@@ -80,6 +77,10 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
                 linewidths=0,
                 label=_short(subject) if index < MOST_IN_LEGEND else None,
             )
+        for place, name in enumerate(labels):
+            here = [row.delta_years or 0.0 for row in rows if label(row) == name]
+            _name_beyond(axes, [each for each in here if each > edge], place, edge)
+            _name_beyond(axes, [each for each in here if each < -edge], place, -edge)
         axes.axvline(0, color=INK, linewidth=1)
         for place, name in enumerate(labels):
             refused = sum(label(row) == name and row.verdict == "refused" for row in rows)
@@ -102,15 +103,14 @@ def _changes(rows: Sequence[StressRow], file_format: FileFormat) -> bytes:
     return draw(fill, name="stress", file_format=file_format, size_inches=(5.8, height))
 
 
-def _name_beyond(axes: Axes, delta_years: float, place: int, edge: float) -> None:
-    """The number of a mark that lies beyond the axis, between the mark and the middle."""
-    side = 1 if delta_years > 0 else -1
+def _name_beyond(axes: Axes, deltas_years: Sequence[float], place: int, edge: float) -> None:
+    """The numbers of marks beyond one end of the axis, between the marks and the middle."""
     axes.annotate(
-        decimals(delta_years, 1),
-        (side * edge, place),
-        xytext=(-6 * side, 0),
+        ", ".join(decimals(each, 1) for each in deltas_years),
+        (edge, place),
+        xytext=(-6 if edge > 0 else 6, 0),
         textcoords="offset points",
-        ha="right" if side > 0 else "left",
+        ha="right" if edge > 0 else "left",
         va="center",
         fontsize=8,
     )

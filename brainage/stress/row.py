@@ -10,7 +10,7 @@ UNTOUCHED = "untouched"
 Verdict = Literal[
     "within", "over", "flagged", "refused", "unnoticed", "skipped", "reference", "dose"
 ]
-"""``within``, ``over``: of the budget. ``flagged``: over, or not T1-weighted, but a quality flag
+"""``within``, ``over``: of the budget. ``flagged``: over, or not T1-weighted, but a flag
 says so. ``refused``: no age, with stage and reason. ``unnoticed``: not T1-weighted, and an age
 without a flag. ``skipped``: this scan has nothing to change. ``reference``: the untouched scan.
 ``dose``: a dose-response has no budget."""
@@ -71,7 +71,7 @@ def judge(
         expected: what should have happened.
         delta_years: age after the change minus age before.
         budget_years: of this change; None where there is none.
-        flags: quality flags that the untouched scan does not have.
+        flags: those that the untouched scan does not have.
     """
     if expected == "older":
         return "dose"
