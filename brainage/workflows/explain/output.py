@@ -58,13 +58,17 @@ def map_names(method: str) -> tuple[Path, Path]:
     return Path(f"template_{method}.nii.gz"), Path(f"scan_{method}.nii.gz")
 
 
-def prepare_folder(out: Path) -> None:
+def prepare_folder(out: Path, scan: Path) -> None:
     """Make the folder, and take away what an earlier explanation left in it.
 
     Nobody should find the maps of another scan, or of another model, beside this one's.
 
+    Args:
+        out: the folder.
+        scan: what is explained; a scan with the name of a map in this folder would be taken away.
+
     Raises:
-        RunFolderError: if it is a file, holds a run or a model, or cannot be written.
+        RunFolderError: if it is a file, holds a run, a model or such a scan, or cannot be written.
     """
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out}: is a file, not a folder for the explanation")
@@ -75,6 +79,8 @@ def prepare_folder(out: Path) -> None:
             )
     names = [EXPLANATION, REGIONS_TABLE, PICTURE]
     names += [name for method in METHODS for name in map_names(method)]
+    if scan.resolve() in {(out / name).resolve() for name in names}:
+        raise RunFolderError(f"{scan}: would be replaced by a map; give --out another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in names:

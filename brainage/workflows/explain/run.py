@@ -85,7 +85,7 @@ def explain(
     bundle.check_answer(answer)
     record = only_scan(source, subject_from)
     question = Question(bundle=bundle, answer=answer, config=config)
-    prepare_folder(out)
+    prepare_folder(out, record.scan)
     try:
         found = _found(record, question)
     except ScanError as error:

@@ -157,6 +157,13 @@ def test_wrong_places_are_one_line(capsys, tmp_path, turned):
     assert (code, "holds a run or a model" in line) == (2, True)
 
 
+def test_the_scan_itself_is_never_replaced(capsys, tmp_path, turned):
+    scan = Path(shutil.copy(turned, tmp_path / "scan_occlusion.nii.gz"))
+    code, line, _ = command(capsys, scan, "--out", tmp_path)
+    assert (code, "would be replaced by a map" in line) == (2, True)
+    assert scan.read_bytes() == turned.read_bytes()
+
+
 def test_a_source_of_several_scans_is_refused_and_one_is_named(capsys, tmp_path, turned):
     for name in ("a", "b"):
         shutil.copy(turned, tmp_path / f"{name}.nii.gz")
