@@ -61,7 +61,8 @@ def choose_controls(table: PredictedTable, seed: int) -> Controls:
 
 def named_site(given: str | None, records: Sequence[ScanRecord]) -> str:
     """The site as the user names it, or else as the table does."""
-    return given or ", ".join(sorted({record.site or UNKNOWN for record in records}))
+    named = " ".join((given or "").split())
+    return named or ", ".join(sorted({record.site or UNKNOWN for record in records}))
 
 
 def _refuse_few(subjects: int, scans: int, failed: int) -> None:

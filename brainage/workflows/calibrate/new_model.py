@@ -73,7 +73,7 @@ def card_of_controls(
     facts = calibration["calibrated_on"]
     low, high = facts["age_range_years"]
     before = (bundle.folder / CARD).read_text(encoding="utf-8").rstrip("\n")
-    told = "".join(f" {warning}" for warning in warnings)
+    told = "".join(f" {sentence}" for sentence in (said, *warnings))
     section = calibrated_section(
         calibration, refit=False, heading="What one prediction is worth there"
     )
@@ -83,7 +83,7 @@ def card_of_controls(
 
 Age line and intervals of this model are those of {facts["n"]} controls of {low:.1f} to {high:.1f} \
 years, scanned at {facts["site"]}; they replace what is said of them above. The networks and the raw
-prediction are those of the model {facts["base_model_hash"]}. {said}{told}
+prediction are those of the model {facts["base_model_hash"]}.{told}
 
 {section}
 """

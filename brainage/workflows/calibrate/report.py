@@ -33,7 +33,10 @@ class CalibrationReport:
         """Whether the local line makes the error smaller."""
         rows = {row.name: row for row in self.comparison.rows}
         if LOCAL not in rows:
-            return "No age is corrected: predictions rise too little with age for that."
+            return (
+                "The new model corrects no age: its predictions rise too little with age here. "
+                "Its intervals are those of these people."
+            )
         return verdict(rows[LOCAL])
 
     @property
@@ -61,13 +64,11 @@ def verdict(row: AgeRow) -> str:
     between = interval(change)
     known = f" (95 % interval of the change {between}, paired)" if between else ""
     if change.low is not None and change.high is not None and change.low <= 0 <= change.high:
-        what = "changes the error by chance at most"
+        what = f"changes the error no more than chance would, by {decimals(change.value)} years"
     else:
-        what = "makes the error smaller" if change.value < 0 else "makes the error LARGER"
-    return (
-        f"Correcting by the local line {what}: {decimals(change.value)} years, to "
-        f"{decimals(row.mae_years.value)}{known}."
-    )
+        larger = "smaller" if change.value < 0 else "LARGER"
+        what = f"makes the error {larger} by {decimals(abs(change.value))} years"
+    return f"Correcting by the local line {what}, to {decimals(row.mae_years.value)}{known}."
 
 
 def write_calibration_report(report: CalibrationReport, folder: Path) -> None:
@@ -94,8 +95,8 @@ def _draw(report: CalibrationReport, file_format: FileFormat) -> list[DrawnFigur
     return [
         DrawnFigure(
             "Predicted and chronological age",
-            "Each mark is a person. The solid line is kept in the model; correcting moves "
-            "predictions from it onto the dashed one.",
+            "Each mark is a person. The solid line is kept in the model; correcting turns it into "
+            "the dashed one, unless it is too flat for that.",
             prediction_line(controls, report.age_line, file_format),
         ),
         DrawnFigure(

@@ -211,5 +211,5 @@ def _warnings(controls: Controls, honest: HonestNumbers) -> tuple[str, ...]:
             "with age stays uncorrected."
         )
     if "corrected_age" in honest.absent:
-        told.append(f"NO AGE will be corrected: {honest.absent['corrected_age']}.")
+        told.append(f"NO AGE WILL BE CORRECTED: {honest.absent['corrected_age']}.")
     return tuple(told)
