@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from brainage.config.images import load_images_config
 from brainage.config.load import load_config
 from brainage.config.plan import load_planned
 from brainage.config.speed import load_speed_config
@@ -16,7 +17,8 @@ CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs
 SPEED_CONFIGS = [path for path in CONFIGS if path.parts[0] == "speed"]
 PLAN_CONFIGS = [path for path in CONFIGS if path.parts[0] == "plan"]
 COMPARISONS = [path for path in CONFIGS if path.stem.partition("_")[0] == "compare"]
-OTHER_CONFIGS = {"plan", "preprocess", "speed"}
+IMAGE_CONFIGS = [path for path in CONFIGS if path.parts[0] == "images"]
+OTHER_CONFIGS = {"images", "plan", "preprocess", "speed"}
 RUN_CONFIGS = [
     path for path in CONFIGS if path.parts[0] not in OTHER_CONFIGS and path not in COMPARISONS
 ]
@@ -60,6 +62,14 @@ def test_every_comparison_of_speed_loads_and_says_its_command(path: Path) -> Non
     assert f"command:  brainage benchmark speed --config {path.as_posix()}" in text
     config = load_speed_config(ROOT / "configs" / path)
     assert config.name == "-".join(path.with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", IMAGE_CONFIGS, ids=str)
+def test_every_panel_of_methods_loads_and_says_its_command(path: Path) -> None:
+    text = (ROOT / "configs" / path).read_text(encoding="utf-8")
+    assert f"command:  brainage benchmark images --config {path.as_posix()}" in text
+    name = path.stem.replace("_", "-")
+    assert load_images_config(ROOT / "configs" / path).name == name
 
 
 @pytest.mark.parametrize("path", PLAN_CONFIGS, ids=str)
