@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,8 +107,7 @@ def work(
     # process, so that temporary files are deleted.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
-    # Read by torch when it is loaded, which happens at the first scan that is not stripped.
-    os.environ["OMP_NUM_THREADS"] = str(num_threads)
+    _hold_threads(num_threads)
     keep_freed_memory()
     cache = PreprocessCache(cache_folder, config)
     while True:
@@ -121,6 +121,17 @@ def work(
             connection.send(task(path, config, cache))
         except BrainageError as error:
             connection.send(error)
+
+
+def _hold_threads(num_threads: int) -> None:
+    """Keep torch to its share of the cores; workers that all take all of them wait on each other.
+
+    It reads the variable when it is loaded, at the first scan that is not stripped, unless the task
+    that was sent here has loaded it already.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(num_threads)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(num_threads)
 
 
 def _exit(_signal: int, _frame: object) -> None:
