@@ -6,14 +6,17 @@ Importing this package loads nothing heavy; each subpackage imports what it need
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from brainage.workflows.predict.library import AgeModel
 
 __all__ = ["__version__", "load_model"]
 
 __version__ = "0.1.0"
 
 
-def load_model(model: str | os.PathLike[str] | None = None, *, device: str = "auto") -> Any:
+def load_model(model: str | os.PathLike[str] | None = None, *, device: str = "auto") -> "AgeModel":
     """Load a model once, to predict any number of raw scans.
 
     Args:
@@ -22,11 +25,12 @@ def load_model(model: str | os.PathLike[str] | None = None, *, device: str = "au
         device: ``cpu``, ``cuda``; ``auto`` takes an accelerator if there is one.
 
     Returns:
-        A `brainage.workflows.predict.library.AgeModel`: its ``predict`` takes a scan, a folder or
-        several of them, ``predict_one`` one scan and ``predict_array`` one that is in memory.
+        The model: its ``predict`` takes a scan, a folder or several of them, ``predict_one`` one
+        scan and ``predict_array`` one that is in memory.
 
     Raises:
         BrainageError: if it cannot be loaded, or there is no such device.
     """
     library = importlib.import_module("brainage.workflows.predict.library")
-    return library.load_model(model, device=device)
+    loaded: AgeModel = library.load_model(model, device=device)
+    return loaded

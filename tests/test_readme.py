@@ -43,6 +43,13 @@ def test_the_example_of_single_pieces_gives_workers_their_gradients() -> None:
     assert (names["worker_outputs"].grad != 0).any(dim=(0, 2)).all()
 
 
+def test_the_example_of_a_loaded_model_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names = run_example(2)
+    assert [row.status for row in names["rows"]] == ["ok"]
+    assert names["table"]["predicted_age"][0] == names["rows"][0].predicted_age
+
+
 def test_every_named_path_exists() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README)
     assert [link for link in links if not (ROOT / link).exists()] == []
