@@ -25,7 +25,7 @@ class PredictOptions:
 
     batch_size: int = 1
     """Volumes that an accelerator is given together. A CPU takes them one by one in any case,
-    since a batch changes the last digits there and gains nothing."""
+    since a batch changes the last digits there."""
 
     device: str = "auto"
     """Where the networks run: ``cpu``, ``cuda``, ``cuda:1``; ``auto`` is the first accelerator if
