@@ -93,6 +93,11 @@ CALIBRATION = {
     "networks": 1,
     "held_out": {"mae_years": 4.0, "mae_low": None, "mae_high": None, "n": 2,
                  "mae_mean_baseline_years": 9.0},
+    "intervals": None,
+    "measured_coverage": None,
+    "age_line": None,
+    "training_space": None,
+    "absent": {name: "too few people" for name in ("intervals", "age_line", "training_space")},
 }  # fmt: skip
 
 
@@ -105,6 +110,7 @@ def test_the_model_card_says_what_the_model_is_and_is_not(rule):
                      "4.00 years", "n = 2", "9.00 years", "not a diagnosis"):  # fmt: skip
         assert expected in text
     assert "interval unknown to unknown" in text
+    assert "No interval comes with an age: too few people" in text
     assert "None" not in text
 
 
