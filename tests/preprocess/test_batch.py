@@ -30,6 +30,7 @@ def volumes(folder, outcomes):
     return [cache.load(outcome.key) for outcome in outcomes if outcome.status == "ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_the_number_of_processes_and_threads_changes_no_bit(paths, tmp_path):
     one = preprocess_scans(paths, CONFIG, tmp_path / "one", jobs=1)

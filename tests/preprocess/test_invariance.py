@@ -100,6 +100,7 @@ def test_the_order_in_which_a_file_stores_its_voxels_changes_no_bit(tmp_path, ax
     np.testing.assert_allclose(first.affine, second.affine, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_turned_voxels_of_a_sample_scan_hardly_change_its_tensor():
     scan = read_scan(sorted(SAMPLE.glob("sub-ds002748*/anat/*_T1w.nii.gz"))[0])
     preprocessor = Preprocessor(CONFIG)

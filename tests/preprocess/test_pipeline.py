@@ -118,6 +118,7 @@ def test_results_from_cached_findings_are_those_of_one_go(make, tmp_path):
     assert staged.quality == direct.quality
 
 
+@pytest.mark.slow
 def test_the_bias_field_can_be_found_before_the_brain(make):
     made = make.moved_brain()
     ramp = np.exp(np.linspace(-0.3, 0.3, made.data_XYZ.shape[0], dtype=np.float32))
@@ -132,6 +133,7 @@ def test_the_bias_field_can_be_found_before_the_brain(make):
     assert np.corrcoef(first.volume_XYZ[both], after.volume_XYZ[both])[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_a_denoised_scan_is_denoised_again_where_its_findings_are_from_the_cache(make, tmp_path):
     scan = make.as_scan(make.moved_brain())
     denoise = DenoiseConfig(method="curvature_flow")

@@ -12,6 +12,7 @@ from brainage.core.plan.here import predict_here
 from tests.core.plan.test_measuring import make_case
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_what_is_placed_already_is_predicted_beside_the_other_ways():
     build = functools.partial(build_stages, MLPConfig(hidden_sizes=(16, 16, 16)), (6,), 0)

@@ -24,6 +24,7 @@ def source(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_both_numbers_of_jobs_and_the_network_are_timed(source):
     told = []

@@ -162,6 +162,7 @@ def test_every_arm_and_seed_has_a_record_with_the_tags_that_find_it(finished):
     assert wild[-1].fields["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on_without_doing_a_fit_again(cohort, tmp_path, monkeypatch):
     config = comparison(cohort, "bp", "local", run={"split": {"folds": 2}})
     fit, made = workflow.fit_arm, []

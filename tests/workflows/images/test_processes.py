@@ -12,6 +12,7 @@ def test_a_process_that_dies_costs_its_task_alone() -> None:
     assert "exit code -9" in Died(-9).reason
 
 
+@pytest.mark.slow
 def test_what_a_process_raises_is_raised_here() -> None:
     with pytest.raises(ZeroDivisionError):
         list(in_processes(["1 / n", "1 + n"], eval, {"n": 0}, jobs=1))

@@ -141,6 +141,7 @@ def test_defect_6_nothing_of_a_dicom_header_s_person_is_written(holdout, tmp_pat
     assert [value for value in PATIENT.values() if value in written] == []
 
 
+@pytest.mark.slow
 def test_defect_8_intensity_scaling_and_voxel_order_change_no_age(bundle, tmp_path):
     """There ages depended on an undocumented scaling, and head angle moved them by years."""
     image = nib.load(sample_scan("sub-ds00274801"))

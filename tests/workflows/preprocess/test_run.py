@@ -308,6 +308,7 @@ def test_output_among_the_scans_is_refused(made):
     assert not (made.source / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_processes_make_the_same_files(made, tmp_path):
     preprocess_scans([made.scan("1")], PREPROCESS, tmp_path / "cache")
