@@ -99,6 +99,8 @@ def test_predict_hands_its_options_to_the_workflow(workflow):
                 "device": "auto",
                 "batch_size": 1,
                 "cache_folder": None,
+                "root": None,
+                "overwrite": False,
                 "subject_from": "hash",
             },
         )

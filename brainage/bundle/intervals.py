@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from brainage.bundle.age_line import finite
+
 
 class AgeInterval(NamedTuple):
     """Bounds on the age of the person in a scan, in years, and how often they should hold."""
@@ -65,13 +67,30 @@ def intervals_from_mapping(values: Mapping[str, Any]) -> Intervals:
     """
     bins = tuple(
         IntervalBin(
-            from_years=None if each["from_years"] is None else float(each["from_years"]),
-            low_years=float(each["low_years"]),
-            high_years=float(each["high_years"]),
-            n=int(each["n"]),
+            from_years=None if each["from_years"] is None else finite(each["from_years"]),
+            low_years=finite(each["low_years"]),
+            high_years=finite(each["high_years"]),
+            n=int(finite(each["n"])),
         )
         for each in values["bins"]
     )
+    _refuse_disorder(bins)
+    coverage = finite(values["coverage"])
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage: expected a fraction between 0 and 1, got {coverage}")
+    return Intervals(coverage=coverage, bins=bins)
+
+
+def _refuse_disorder(bins: tuple[IntervalBin, ...]) -> None:
     if not bins:
         raise ValueError("bins: expected at least one, got none")
-    return Intervals(coverage=float(values["coverage"]), bins=bins)
+    edges = [each.from_years for each in bins[1:]]
+    known = [edge for edge in edges if edge is not None]
+    if bins[0].from_years is not None or len(known) < len(edges) or known != sorted(set(known)):
+        raise ValueError("bins: expected rising lower ends, the first without one")
+    for each in bins:
+        if each.low_years > each.high_years:
+            raise ValueError(
+                f"bins: expected low_years below high_years, got {each.low_years} and "
+                f"{each.high_years}"
+            )

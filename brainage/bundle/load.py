@@ -31,11 +31,12 @@ from brainage.preprocess.template import TEMPLATE_NAME, load_template
 _log = logging.getLogger(__name__)
 
 
-def load_bundle(folder: Path) -> ModelBundle:
+def load_bundle(folder: Path, *, being_written: bool = False) -> ModelBundle:
     """Load a model for prediction on the CPU.
 
     Args:
         folder: the bundle, as written by ``save_bundle``.
+        being_written: the golden scan's prediction, which names the model's hash, is still to come.
 
     Raises:
         BundleError: if a piece is missing, altered, or does not fit this version's preprocessing.
@@ -53,7 +54,8 @@ def load_bundle(folder: Path) -> ModelBundle:
     calibration = load_calibration(folder)
     numbers = load_numbers(folder, calibration, [member.name for member in members])
     hash_of_model = model_hash(folder)
-    _check_unaltered(folder, hash_of_model)
+    if not being_written:
+        _check_unaltered(folder, hash_of_model)
     _tell_other_versions(folder, model["versions"])
     return ModelBundle(
         folder=folder,
@@ -82,12 +84,9 @@ def _tell_other_versions(folder: Path, recorded: Any) -> None:
 
 
 def _check_unaltered(folder: Path, found: str) -> None:
-    """Refuse a bundle whose files are not those its golden scan was predicted with.
-
-    While a bundle is being written there is no such prediction yet.
-    """
+    """Refuse a bundle whose files are not those its golden scan was predicted with."""
     expected = read_json(folder / GOLDEN_EXPECTED).get("model_hash")
-    if expected is not None and expected != found:
+    if expected != found:
         raise BundleError(
             f"{folder}: altered since it was saved: its files give the model hash {found}, "
             f"{GOLDEN_EXPECTED} says {expected}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from brainage.bundle.age_line import AgeLine, line_from_mapping
+from brainage.bundle.age_line import AgeLine, finite, line_from_mapping
 from brainage.bundle.files import CALIBRATION, TRAINING_SPACE, read_json
 from brainage.bundle.intervals import Intervals, intervals_from_mapping
 from brainage.bundle.space_file import read_space
@@ -12,6 +12,9 @@ from brainage.bundle.training_space import TrainingSpace
 from brainage.errors import BundleError
 
 Read = TypeVar("Read")
+
+IDENTITIES = ("training_scan_sha256", "training_subject_hashes")
+"""Who the model was trained on, by hashes."""
 
 
 class LoadedNumbers(NamedTuple):
@@ -29,13 +32,21 @@ def load_calibration(folder: Path) -> dict[str, Any]:
         BundleError: if it is damaged.
     """
     calibration = read_json(folder / CALIBRATION)
+    path = folder / CALIBRATION
     ages = calibration.get("training_age_range_years")
-    numbers = isinstance(ages, list) and [isinstance(age, int | float) for age in ages]
-    if numbers != [True, True]:
+    try:
+        low, high = map(finite, ages)  # type: ignore[arg-type]  # what is no list is refused
+        in_order = low <= high
+    except (TypeError, ValueError):
+        in_order = False
+    if not in_order:
         raise BundleError(
-            f"{folder / CALIBRATION}: damaged: expected training_age_range_years as two ages, "
-            f"got {ages!r}"
+            f"{path}: damaged: expected training_age_range_years as two ages, got {ages!r:.80}"
         )
+    for name in IDENTITIES:
+        hashes = calibration.get(name, [])
+        if not (isinstance(hashes, list) and all(isinstance(each, str) for each in hashes)):
+            raise BundleError(f"{path}: damaged: {name}: expected a list of hashes")
     return calibration
 
 
@@ -52,7 +63,7 @@ def load_numbers(
     Raises:
         BundleError: if one is damaged, or the file of the space is not there.
     """
-    most = _read(folder, calibration, "training_space", lambda values: float(values["most"]))
+    most = _read(folder, calibration, "training_space", lambda values: finite(values["most"]))
     path = folder / TRAINING_SPACE
     if (most is not None) != path.is_file():
         there = "is there" if most is None else "is missing"

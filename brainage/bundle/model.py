@@ -116,6 +116,10 @@ class ModelBundle:
             expected = ", ".join(self.answers)
             raise ConfigError(f"answer: expected one of {expected}, got '{answer}'")
 
+    def reaches_last_block(self, answer: str) -> bool:
+        """Whether an answer needs the last block, in whose features scans are compared."""
+        return answer in {"last", "ensemble", f"block{len(self.members[0].chain)}"}
+
     @property
     def device(self) -> torch.device:
         """Where the networks are."""

@@ -77,7 +77,7 @@ def save_bundle(
         (part / CARD).write_text(card, encoding="utf-8")
         write_golden_scan(part)
         (part / GOLDEN_EXPECTED).write_text("{}\n", encoding="utf-8")
-        write_expected(load_bundle(part))
+        write_expected(load_bundle(part, being_written=True))
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
     except OSError as error:

@@ -58,6 +58,15 @@ Cache = Annotated[
         metavar="DIR", help="Find preprocessed volumes here and keep them; without it none is kept."
     ),
 ]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
+    ),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a table that is there already.")
+]
 
 
 def predict(
@@ -71,6 +80,8 @@ def predict(
     device: Device = "auto",
     batch_size: BatchSize = 1,
     cache: Cache = None,
+    root: Root = None,
+    overwrite: Overwrite = False,
     subject_from: SubjectFrom = "hash",
     as_json: AsJson = False,
     verbose: Verbose = 0,
@@ -86,15 +97,19 @@ def predict(
       brainage predict scans/ --model runs/lfnn3d/model --out predictions.csv --jobs 2
       brainage predict scans/ --model models:/brainage@champion --out predictions.csv
     """
-    command = ["brainage", "predict", str(source), *option_words(model=model, out=out, cache=cache)]
-    for name, value, usual in (
-        ("jobs", jobs, 1),
-        ("answer", answer, "last"),
-        ("device", device, "auto"),
-        ("batch-size", batch_size, 1),
-        ("subject-from", subject_from, "hash"),
-    ):
-        command += [] if value == usual else [f"--{name}", str(value)]
+    command = [
+        "brainage",
+        "predict",
+        str(source),
+        *option_words(model=model, out=out, cache=cache, root=root),
+    ]
+    command += _changed(
+        jobs=(jobs, 1),
+        answer=(answer, "last"),
+        device=(device, "auto"),
+        batch_size=(batch_size, 1),
+        subject_from=(subject_from, "hash"),
+    )
     with reporting(as_json, verbose) as stream, resumable_by(command, "--resume"):
         from brainage.workflows.predict.run import predict as run_prediction
 
@@ -109,6 +124,16 @@ def predict(
             device=device,
             batch_size=batch_size,
             cache_folder=cache,
+            root=root,
+            overwrite=overwrite,
             subject_from=subject_from,
         )
         return finish(summary, as_json, stream)
+
+
+def _changed(**options: tuple[object, object]) -> list[str]:
+    """Options, by name with their usual value, that have another one."""
+    words: list[str] = []
+    for name, (value, usual) in options.items():
+        words += [] if value == usual else [f"--{name.replace('_', '-')}", str(value)]
+    return words

@@ -144,7 +144,8 @@ def _record(path: Path, relative: PurePosixPath) -> ScanRecord:
         depth = next(
             i for i, part in enumerate(relative.parts) if entity(PurePosixPath(part), "sub")
         )
-        subject = PurePosixPath(*relative.parts[:depth], label).as_posix()
+        above = [part for part in relative.parts[:depth] if part != "anat"]  # BIDS's own folder
+        subject = PurePosixPath(*above, label).as_posix()
     return ScanRecord(path, subject, entity(relative, "ses"), run=run_of(relative))
 
 

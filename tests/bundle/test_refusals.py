@@ -1,6 +1,7 @@
 """A bundle with a missing, altered or mismatching piece is refused, with the piece's name."""
 
 import itertools
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,9 @@ from brainage.config.yaml_text import read_yaml, to_yaml
 from brainage.errors import BundleError
 from brainage.preprocess.template import load_template
 from tests.bundle.conftest import edit_json
+from tests.safety.hostile import seal
+
+BIN = {"from_years": None, "low_years": -3.0, "high_years": 4.0, "n": 60}
 
 
 def edit_yaml(path, **changes):
@@ -240,4 +244,38 @@ def test_a_few_lines_that_mean_gigabytes_are_refused(copied):
 def test_json_without_end_to_its_depth_is_refused(copied):
     (copied / "calibration.json").write_text("[" * 100_000)
     with pytest.raises(BundleError, match=r"calibration\.json: damaged: "):
+        load_bundle(copied)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"training_age_range_years": [60.0, 5.0]}, "as two ages"),
+        ({"training_age_range_years": [True, 50.0]}, "as two ages"),
+        ({"training_age_range_years": [float("nan"), 50.0]}, "as two ages"),
+        ({"training_scan_sha256": 5}, "training_scan_sha256: expected a list of hashes"),
+        ({"age_line": {"slope": float("nan"), "intercept_years": 0, "n": 30}}, "expected a finite"),
+        ({"age_line": {"slope": 1.0, "intercept_years": "3", "n": 30}}, "expected a finite"),
+        ({"intervals": {"coverage": 7, "bins": [BIN]}}, "intervals: coverage: expected a fraction"),
+        ({"intervals": {"coverage": 0.9, "bins": []}}, "intervals: bins: expected at least one"),
+        ({"intervals": {"coverage": 0.9, "bins": [BIN | {"low_years": 50.0}]}}, "low_years below"),
+        ({"intervals": {"coverage": 0.9, "bins": [BIN | {"n": float("inf")}]}}, "a finite number"),
+        (
+            {"intervals": {"coverage": 0.9, "bins": [BIN, BIN | {"from_years": 40.0},
+                                                      BIN | {"from_years": 30.0}]}},
+            "expected rising lower ends",
+        ),
+    ],
+)  # fmt: skip
+def test_a_calibration_that_cannot_be_is_refused(copied, changes, said):
+    path = copied / "calibration.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    seal(copied)
+    with pytest.raises(BundleError, match=rf"calibration\.json: damaged: .*{said}"):
+        load_bundle(copied)
+
+
+def test_a_model_whose_hash_is_not_stated_is_refused(copied):
+    (copied / "golden/expected.json").write_text("{}")
+    with pytest.raises(BundleError, match="altered since it was saved"):
         load_bundle(copied)

@@ -41,7 +41,7 @@ class RowJournal:
     def _locked(self) -> BinaryIO:
         """The file, locked; opened again when its last owner removed it in between."""
         while True:
-            stream = self.path.open("a+b")
+            stream = self.path.open("a+b", buffering=0)  # nothing is left to write on closing
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self.path.exists() and os.path.samestat(
@@ -94,8 +94,9 @@ class RowJournal:
 
     def _write(self, value: object) -> None:
         # Plain ASCII: names that are no UTF-8 are escaped, and come back as they were.
-        self._stream.write(json.dumps(value).encode("ascii") + b"\n")
-        self._stream.flush()
+        line = json.dumps(value).encode("ascii") + b"\n"
+        while line:
+            line = line[self._stream.write(line) :]
         os.fsync(self._stream.fileno())
 
     def remove(self) -> None:

@@ -1,7 +1,6 @@
 """Prediction without a command line: ``brainage.load_model`` and what it returns."""
 
 import logging
-import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -242,7 +241,8 @@ def _with_ages(
         )
     with_ages = []
     for record, age in zip(records, ages_years, strict=True):
-        if age is not None and not (math.isfinite(age) and 0 <= age <= MAX_AGE_YEARS):
+        number = isinstance(age, int | float | np.number) and not isinstance(age, bool)
+        if age is not None and not (number and 0 <= age <= MAX_AGE_YEARS):
             raise ConfigError(f"ages_years: expected years from 0 to {MAX_AGE_YEARS}, got {age!r}")
         with_ages.append(replace(record, age_years=None if age is None else float(age)))
     return with_ages

@@ -45,6 +45,7 @@ class RowMaker:
             model_hash=self._name,
             preprocessing_hash=self._bundle.preprocessing_hash,
             seconds=outcome.seconds,
+            scan_sha256=_digest(outcome.key),
         )
 
     def predicted(
@@ -82,6 +83,7 @@ class RowMaker:
             spread_networks=said.spread_networks,
             spread_views=said.spread_views,
             training_distance=said.training_distance,
+            scan_sha256=_digest(outcome.key),
         )
 
     def _in_range(self, age_years: float | None) -> bool | None:
@@ -90,3 +92,8 @@ class RowMaker:
 
 def _gap(predicted: float | None, age: float | None) -> float | None:
     return None if predicted is None or age is None else predicted - age
+
+
+def _digest(key: str) -> str | None:
+    """The part of a cache key that names the scan's bytes."""
+    return key.partition("-")[0] or None

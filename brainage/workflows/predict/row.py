@@ -74,6 +74,9 @@ class ScanPrediction:
     training_distance: float | None = None
     """How far the scan is from those of the training, without a unit."""
 
+    scan_sha256: str | None = None
+    """First half of the SHA-256 of the scan's bytes, in hexadecimal; None if they are not known."""
+
     def cells(self) -> list[str]:
         """The row as text: numbers to four decimals, flags with spaces between them."""
         return [cell_text(getattr(self, name)) for name in COLUMNS]

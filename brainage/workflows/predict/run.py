@@ -10,9 +10,10 @@ from pathlib import Path
 from brainage.bundle.demonstration import demonstration_limits
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
-from brainage.errors import ConfigError, RunFolderError
+from brainage.errors import ConfigError, RunFolderError, ScanError
 from brainage.preprocess.cache import PreprocessCache
 from brainage.scans.manifest import ScanRecord
+from brainage.scans.nifti import read_scan_bytes
 from brainage.scans.source import find_scans
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.model_source import model_folder
@@ -47,6 +48,8 @@ def predict(
     batch_size: int = 1,
     device: str = "auto",
     cache_folder: Path | None = None,
+    root: Path | None = None,
+    overwrite: bool = False,
 ) -> PredictSummary:
     """Predict the age of every scan in ``source``.
 
@@ -63,6 +66,8 @@ def predict(
         batch_size: as `PredictOptions` has it.
         device: as `PredictOptions` has it.
         cache_folder: as `PredictOptions` has it.
+        root: folder that a manifest's scans start from.
+        overwrite: replace a table that is there.
 
     Raises:
         BrainageError: if source, model or table cannot be used. A bad scan costs its row only.
@@ -78,8 +83,11 @@ def predict(
         if model is None:
             _log.warning("%s", demonstration_limits(bundle))
         bundle.check_answer(answer)
-        records = find_scans(source, subject_from=subject_from).records
+        _tell_early_answer(bundle, answer)
+        records = find_scans(source, root, subject_from=subject_from).records
         refuse_input_as_output(out, [source, *(record.scan for record in records)])
+        if not (resume or overwrite):
+            _refuse_existing(out)
         return _predict_into(
             out, records, bundle, options, resume=resume, retry_failed=retry_failed
         )
@@ -120,7 +128,13 @@ def _predict_into(
         PreprocessCache(options.cache_folder, bundle.config.preprocess)
     content = TableContent.of(records, predictor_name(bundle, options.answer))
     statuses = []
-    with PredictionTable(out, content, resume=resume, retry_failed=retry_failed) as table:
+    with PredictionTable(
+        out,
+        content,
+        resume=resume,
+        retry_failed=retry_failed,
+        is_same=lambda index, digest: _has_bytes(records[index].scan, digest),
+    ) as table:
         kept = [dict(zip(COLUMNS, cells, strict=True)) for cells in table.kept.values()]
         flags = [tuple(row["qc_flags"].split()) for row in kept]
         todo = [index for index in range(len(records)) if index not in table.kept]
@@ -146,6 +160,34 @@ def _predict_into(
         seconds_per_scan=round(seconds / len(todo), 3) if todo else None,
         out=out,
     )
+
+
+def _refuse_existing(out: Path) -> None:
+    """A table may be the work of days."""
+    if out.is_file():
+        raise RunFolderError(
+            f"{out}: is there already; add --resume to go on with it, --overwrite to replace it, "
+            "or give --out another name"
+        )
+
+
+def _tell_early_answer(bundle: ModelBundle, answer: str) -> None:
+    if bundle.training_space is not None and not bundle.reaches_last_block(answer):
+        _log.warning(
+            "the answer of %s is asked: whether scans are unlike the training's is not known, "
+            "since the last block is not run", answer,
+        )  # fmt: skip
+
+
+def _has_bytes(scan: Path, digest: str) -> bool:
+    """Whether a scan's bytes are those that were predicted."""
+    try:
+        same = read_scan_bytes(scan)[1].startswith(digest)
+    except ScanError:
+        same = False
+    if not same:
+        _log.warning("%s: is another scan than the one in the table; it is predicted again", scan)
+    return same
 
 
 def refuse_input_as_output(out: Path, inputs: Sequence[Path]) -> None:

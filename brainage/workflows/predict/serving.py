@@ -7,7 +7,6 @@ may stand beside it. A scan that cannot be used has a row that says why, as in p
 
 import base64
 import binascii
-import math
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -106,7 +105,7 @@ def load_server(folder: Path) -> Served:
 def _checked(request: Request, where: str) -> dict[str, Any]:
     """The request with what it says, its image decoded; refused when it is not one way or wrong."""
     said = {name: value for name, value in request.items() if value is not None}
-    if unknown := sorted(set(said) - set(COLUMNS)):
+    if unknown := sorted(str(name) for name in set(said) - set(COLUMNS)):
         raise ConfigError(
             f"{where}: expected the columns {', '.join(COLUMNS)}, got {', '.join(unknown)}"
         )
@@ -118,7 +117,7 @@ def _checked(request: Request, where: str) -> dict[str, Any]:
         needed = "voxels need an affine" if ways == ["voxels"] else f"{ways[0]} has its own affine"
         raise ConfigError(f"{where}: affine: {needed}")
     for name in {"scan", "image"} & set(said):
-        if not (isinstance(said[name], str) and said[name].strip()) or "\0" in said[name]:
+        if not _is_text(said[name]):
             kind = type(said[name]).__name__
             raise ConfigError(f"{where}: {name}: expected text, got {kind} {said[name]!r:.40}")
     if "age_years" in said:
@@ -128,9 +127,16 @@ def _checked(request: Request, where: str) -> dict[str, Any]:
     return said
 
 
+def _is_text(value: Any) -> bool:
+    """Whether something is text that could be a path or base64."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _age(value: Any, where: str) -> float:
     number = not isinstance(value, bool) and isinstance(value, int | float | np.number)
-    if not number or not math.isfinite(value) or not 0 <= value <= MAX_AGE_YEARS:
+    if not number or not 0 <= value <= MAX_AGE_YEARS:
         raise ConfigError(
             f"{where}: age_years: expected years from 0 to {MAX_AGE_YEARS}, got {value!r:.40}"
         )

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +59,8 @@ class PredictionTable:
         content: what it is to hold.
         resume: keep the rows that are there.
         retry_failed: of those, only the rows of scans that did not fail.
+        is_same: whether the scan of an index still has the bytes that this digest names; rows of
+            other bytes are not kept.
 
     Raises:
         RunFolderError: if the file cannot be written, another process writes it, or what is there
@@ -72,7 +74,9 @@ class PredictionTable:
         *,
         resume: bool = False,
         retry_failed: bool = False,
+        is_same: Callable[[int, str], bool] | None = None,
     ) -> None:
+        _refuse_no_file(path)
         self.path = path
         self._num_rows = len(content.known)
         self._waiting: dict[int, Cells] = {}
@@ -87,6 +91,13 @@ class PredictionTable:
             if retry_failed:
                 failed = COLUMNS.index("status")
                 self.kept = {k: cells for k, cells in self.kept.items() if cells[failed] == "ok"}
+            if is_same is not None:
+                digest = COLUMNS.index("scan_sha256")
+                self.kept = {
+                    k: cells
+                    for k, cells in self.kept.items()
+                    if not cells[digest] or is_same(k, cells[digest])
+                }
             self._begin()
         except BaseException as error:
             if self._journal.is_new:
@@ -129,14 +140,13 @@ class PredictionTable:
         try:
             with part.open("w", newline="", encoding="utf-8", errors=_ANY_NAME) as stream:
                 rows = [self.kept[index] for index in range(self._next)]
-                csv.writer(stream, lineterminator="\n").writerows([COLUMNS, *rows])
+                stream.writelines(csv_line(row) for row in [COLUMNS, *rows])
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(self.path)
         finally:
             part.unlink(missing_ok=True)
         self._stream = self.path.open("a", newline="", encoding="utf-8", errors=_ANY_NAME)
-        self._writer = csv.writer(self._stream, lineterminator="\n")
 
     def add(self, index: int, row: ScanPrediction) -> None:
         """Take row ``index``, which is on the disk when this returns.
@@ -150,7 +160,7 @@ class PredictionTable:
                 self._journal.append(index, self._waiting[index])
                 return
             while self._next in self._waiting:
-                self._writer.writerow(self._waiting.pop(self._next))
+                self._stream.write(csv_line(self._waiting.pop(self._next)))
                 self._next += 1
             self._stream.flush()
             os.fsync(self._stream.fileno())
@@ -170,6 +180,21 @@ class PredictionTable:
         if self._next == self._num_rows:
             self._journal.remove()
         self._journal.close()
+
+
+def csv_line(cells: Sequence[str]) -> str:
+    """A row as CSV text. A carriage return is quoted, too, which the library's writer forgets."""
+    quoted = [
+        '"' + cell.replace('"', '""') + '"' if any(c in cell for c in ',"\r\n') else cell
+        for cell in cells
+    ]
+    return ",".join(quoted) + "\n"
+
+
+def _refuse_no_file(path: Path) -> None:
+    """What is no plain file, such as a device, must not be replaced by one."""
+    if path.exists() and not path.is_file():
+        raise RunFolderError(f"{path}: is no file that could hold a table; give --out another name")
 
 
 def finished_rows(path: Path, content: TableContent) -> list[Cells]:

@@ -1,4 +1,5 @@
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -206,3 +207,37 @@ def test_a_cache_is_filled_and_then_used(holdout, predicted, tmp_path):
     assert first["predicted_age"] == second["predicted_age"]
     assert first["qc_flags"] == second["qc_flags"]
     assert float(second["seconds"]) < float(first["seconds"]) / 2
+
+
+def test_a_table_that_is_there_is_not_replaced_unasked(holdout, cohort, tmp_path):
+    out = tmp_path / "ages.csv"
+    out.write_text("precious\n")
+    settings = {"model": holdout.summary.model_dir, "out": out, "resume": False, "jobs": 1}
+    with pytest.raises(RunFolderError, match=r"ages\.csv: is there already; add --resume"):
+        predict(cohort.unseen_scan, **settings)
+    assert out.read_text() == "precious\n"
+    assert predict(cohort.unseen_scan, overwrite=True, **settings).ok == 1
+    assert len(out.read_text().splitlines()) == 2
+
+
+def test_another_scan_under_the_same_name_is_predicted_again(holdout, cohort, tmp_path, caplog):
+    scan = tmp_path / "scans" / "x.nii.gz"
+    scan.parent.mkdir()
+    shutil.copy(cohort.unseen_scan, scan)
+    out = tmp_path / "ages.csv"
+    settings = {"model": holdout.summary.model_dir, "out": out, "jobs": 1}
+    predict(scan, resume=False, **settings)
+    assert predict(scan, resume=True, **settings).skipped == 1
+    before = out.read_text()
+    shutil.copy(cohort.scan("sub-real1"), scan)
+    assert predict(scan, resume=True, **settings).ok == 1
+    assert "is another scan than the one in the table" in caplog.text
+    assert out.read_text() != before
+
+
+def test_an_early_answer_says_what_is_not_known_of_it(holdout, cohort, tmp_path, caplog):
+    settings = {"model": holdout.summary.model_dir, "out": tmp_path / "a.csv", "resume": False}
+    bundle = load_bundle(holdout.summary.model_dir)
+    predict(cohort.unseen_scan, jobs=1, answer="block1", **settings)
+    told = "whether scans are unlike the training's is not known" in caplog.text
+    assert told == (bundle.training_space is not None)

@@ -1,12 +1,22 @@
 import csv
+import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from brainage.errors import RunFolderError
 from brainage.workflows.predict.row import COLUMNS, ScanPrediction
-from brainage.workflows.predict.table import PredictionTable, TableContent, finished_rows
+from brainage.workflows.predict.table import (
+    PredictionTable,
+    TableContent,
+    csv_line,
+    finished_rows,
+)
 
 ROW = ScanPrediction(
     scan="a.nii", subject="a", session=None, status="ok", qc_flags=("low_cjv", "in_training"),
@@ -48,7 +58,7 @@ def test_the_columns_are_those_promised_and_then_ours():
         "predicted_age", "predicted_age_corrected", "brain_age_gap", "brain_age_gap_corrected",
         "interval_low", "interval_high", "coverage", "age_in_training_range", "model_hash",
         "preprocessing_hash", "seconds", "spread_workers", "spread_blocks", "spread_networks",
-        "spread_views", "training_distance",
+        "spread_views", "training_distance", "scan_sha256",
     )  # fmt: skip
 
 
@@ -213,9 +223,12 @@ def test_a_person_of_whom_something_else_is_told_now_is_named(table):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "file" / "table.csv", tmp_path / "folder"):
-        with pytest.raises(RunFolderError, match=rf"{path.name}: cannot write: "):
+    with pytest.raises(RunFolderError, match=r"table\.csv: cannot write: "):
+        PredictionTable(tmp_path / "file" / "table.csv", content())
+    for path in (tmp_path / "folder", Path(os.devnull)):  # neither is replaced by a table
+        with pytest.raises(RunFolderError, match=f"{path.name}: is no file that could hold a"):
             PredictionTable(path, content())
+    assert not Path(os.devnull).is_file()
     with pytest.raises(RunFolderError, match="folder: cannot read: Is a directory"):
         finished_rows(tmp_path / "folder", content())
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
@@ -225,3 +238,43 @@ def test_the_journal_says_what_it_belongs_to(tmp_path):
     with PredictionTable(tmp_path / "table.csv", content()):
         line = (tmp_path / "table.csv.rows.jsonl").read_text().splitlines()[0]
     assert json.loads(line)["model"] == "m"
+
+
+FULL = """
+import resource, signal
+from pathlib import Path
+from brainage.errors import RunFolderError
+from brainage.workflows.predict.table import PredictionTable, TableContent
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (8, 8))
+try:
+    PredictionTable(Path("table.csv"), TableContent((("a", "a", "", ""),), "m"))
+except RunFolderError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_is_full_before_the_first_row_is_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "table.csv: cannot write: File too large\n"
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", 'a"b', "a,b", "plain", ""])
+def test_every_name_comes_back_as_it_was(name):
+    line = csv_line([name, "next"])
+    assert next(csv.reader(io.StringIO(line, newline=""))) == [name, "next"]
+
+
+def test_rows_of_other_bytes_are_not_kept(tmp_path):
+    path = tmp_path / "table.csv"
+    with PredictionTable(path, content()) as writer:
+        writer.add(0, replace(ROWS[0], scan_sha256="aa"))
+        writer.add(1, replace(ROWS[1], scan_sha256="bb"))
+    same = {(0, "aa")}
+    with PredictionTable(
+        path, content(), resume=True, is_same=lambda index, digest: (index, digest) in same
+    ) as writer:
+        assert list(writer.kept) == [0]
