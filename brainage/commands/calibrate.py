@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from brainage.commands.options import SubjectFrom
+from brainage.commands.options import Jobs, OtherPeople, Resume, Root, SharedCache, SubjectFrom
 from brainage.terminal import AsJson, Verbose, finish, option_words, reporting, resumable_by
 
 Model = Annotated[
@@ -31,25 +31,6 @@ Site = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Where the controls were scanned, for the model's notes."),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
-]
-Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")]
-Cache = Annotated[
-    Path, typer.Option(metavar="DIR", help="Preprocessed volumes, shared with training.")
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
-    ),
-]
-OtherPeople = Annotated[
-    bool,
-    typer.Option(
-        "--other-people", help="Subjects with the name of a training subject are other people."
-    ),
-]
 
 
 def calibrate(
@@ -59,7 +40,7 @@ def calibrate(
     site: Site = None,
     resume: Resume = False,
     jobs: Jobs = 1,
-    cache: Cache = Path("cache"),
+    cache: SharedCache = Path("cache"),
     root: Root = None,
     subject_from: SubjectFrom = "hash",
     other_people: OtherPeople = False,

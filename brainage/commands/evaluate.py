@@ -5,11 +5,18 @@ from typing import Annotated
 
 import typer
 
-from brainage.commands.options import SubjectFrom
+from brainage.commands.options import (
+    Jobs,
+    OtherPeople,
+    ResultFolder,
+    Resume,
+    Root,
+    SharedCache,
+    SubjectFrom,
+)
 from brainage.errors import ConfigError
 from brainage.terminal import AsJson, Verbose, finish, option_words, reporting, resumable_by
 
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results; made when needed.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -24,27 +31,8 @@ Predictions = Annotated[
     Path | None,
     typer.Option(metavar="CSV", help="Instead of --data: predictions that are there, with ages."),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
-]
-Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")]
-Cache = Annotated[
-    Path, typer.Option(metavar="DIR", help="Preprocessed volumes, shared with training.")
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
-    ),
-]
 Answer = Annotated[
     str, typer.Option(metavar="NAME", help="last (block), ensemble, or block2, as for predict.")
-]
-OtherPeople = Annotated[
-    bool,
-    typer.Option(
-        "--other-people", help="Subjects with the name of a training subject are other people."
-    ),
 ]
 Again = Annotated[
     bool,
@@ -55,13 +43,13 @@ Again = Annotated[
 
 
 def evaluate(
-    out: Out,
+    out: ResultFolder,
     model: Model = None,
     data: Data = None,
     predictions: Predictions = None,
     resume: Resume = False,
     jobs: Jobs = 1,
-    cache: Cache = Path("cache"),
+    cache: SharedCache = Path("cache"),
     root: Root = None,
     answer: Answer = "last",
     subject_from: SubjectFrom = "hash",

@@ -40,3 +40,25 @@ Devices = Annotated[
         metavar="N", min=1, help="Accelerators, or processes on a CPU, that share the training."
     ),
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
+]
+Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")]
+SharedCache = Annotated[
+    Path, typer.Option(metavar="DIR", help="Preprocessed volumes, shared with training.")
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
+    ),
+]
+OtherPeople = Annotated[
+    bool,
+    typer.Option(
+        "--other-people", help="Subjects with the name of a training subject are other people."
+    ),
+]
+ResultFolder = Annotated[
+    Path, typer.Option(metavar="DIR", help="Folder of the results; made when needed.")
+]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from brainage.commands.options import SubjectFrom
+from brainage.commands.options import Jobs, Resume, Root, SubjectFrom
 from brainage.terminal import AsJson, Verbose, finish, option_words, reporting, resumable_by
 
 Source = Annotated[
@@ -33,13 +33,9 @@ Answer = Annotated[
         help="last (block), ensemble (of all blocks), or block2: stop behind block 2.",
     ),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Keep the rows that are there; do the other scans.")
-]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="With --resume: do failed scans again, too.")
 ]
-Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="Scans preprocessed at the same time.")]
 Device = Annotated[
     str,
     typer.Option(metavar="NAME", help="For the networks: auto (an accelerator if any), cpu, cuda."),
@@ -56,12 +52,6 @@ Cache = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR", help="Find preprocessed volumes here and keep them; without it none is kept."
-    ),
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR", help="Folder that a manifest's scans start from; else the manifest's."
     ),
 ]
 Overwrite = Annotated[

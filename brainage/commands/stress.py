@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from brainage.commands.options import SubjectFrom
+from brainage.commands.options import ResultFolder, SubjectFrom
 from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by
 
 Source = Annotated[
@@ -16,7 +16,6 @@ Source = Annotated[
         "a manifest CSV.",
     ),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results; made when needed.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -49,7 +48,7 @@ Changes = Annotated[
 
 def stress(
     source: Source,
-    out: Out,
+    out: ResultFolder,
     model: Model = None,
     only: Only = None,
     budget: Budget = None,
