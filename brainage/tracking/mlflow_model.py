@@ -53,6 +53,7 @@ OUTPUTS: dict[str, DataType | Array] = {
     "spread_networks": DataType.double,
     "spread_views": DataType.double,
     "training_distance": DataType.double,
+    "scan_sha256": DataType.string,
 }
 """A row of predictions.csv."""
 SIGNATURE = ModelSignature(

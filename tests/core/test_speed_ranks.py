@@ -70,6 +70,7 @@ def test_the_pipeline_trains_as_back_propagation_on_one_device(num_micro_batches
         torch.testing.assert_close(together[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_method_is_timed_in_every_round() -> None:
     hows = ["single", "threads", "independent", "ddp", "blocks", "pipeline_1f1b"]
     cases = [rank_case("lfnn_l" if how == "blocks" else "bp", how) for how in hows]

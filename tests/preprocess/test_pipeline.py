@@ -107,6 +107,7 @@ def test_results_lie_on_the_stated_grid_with_one_time_per_step(make):
     assert all(np.isfinite(value) for value in result.quality.values())
 
 
+@pytest.mark.slow
 def test_results_from_cached_findings_are_those_of_one_go(make, tmp_path):
     scan = make.as_scan(make.moved_brain())
     finer = PreprocessConfig(grid=GridConfig(spacing_mm=3.0, shape_XYZ=(56, 64, 56)))

@@ -67,6 +67,7 @@ def test_limits_are_those_of_the_configuration_and_stand_in_the_reason(make):
     assert "template_dice of at least 0.999" in info.value.reason
 
 
+@pytest.mark.slow
 def test_a_head_far_turned_is_found_from_another_start(make):
     made = make.moved_brain(degrees=-75)
     state = register(make, made)

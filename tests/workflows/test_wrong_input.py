@@ -172,7 +172,7 @@ def test_a_table_that_cannot_be_written(refused, holdout, tmp_path):
     (tmp_path / "folder").mkdir()
     options = ("--model", str(holdout.summary.model_dir), "--out", "folder")
     for more in ((), ("--resume",)):
-        assert refused("predict", "scan.nii", *options, *more).startswith("folder: cannot ")
+        assert refused("predict", "scan.nii", *options, *more).startswith("folder: is no file")
 
 
 def wrong_scans(folder):

@@ -41,6 +41,7 @@ def as_function(monkeypatch: pytest.MonkeyPatch):
     return done
 
 
+@pytest.mark.slow
 def test_every_method_is_trained_with_every_seed_in_processes() -> None:
     summary = run(seeds=[0])
     assert [(row.method, row.seeds, row.failed) for row in summary.rows] == [

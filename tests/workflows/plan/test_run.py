@@ -134,6 +134,7 @@ def test_a_rule_that_is_not_isolated_is_refused_before_anything_is_measured():
         make_plan(load_planned("bp3d.yaml"), PlanRequest(devices=2))
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_processes_on_this_machine_get_figures_of_their_own():
     content = numbers(PlanRequest(devices=2, seconds=0.0))
