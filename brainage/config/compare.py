@@ -6,7 +6,6 @@ saved with a comparison has no base: ``run`` then holds everything.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from brainage.config.files import BASE_KEY, find_config, parse_override, read_config
 from brainage.config.load import config_from_mapping
+from brainage.config.names import is_folder_name
 from brainage.config.run import RunConfig
 from brainage.config.sections import merge
 from brainage.config.validation import to_plain, validate
@@ -28,7 +28,6 @@ PAIRED = ("data", "split", "preprocess", "baselines", "num_threads", "parallel",
 OWN = {"name": "name", "seed": "seeds"}
 """Keys of a run that a comparison sets itself, with its key for them."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _RUN_NAME = "comparison"
 
 
@@ -55,8 +54,8 @@ class CompareConfig:
     """Timed steps of each arm, run in turn; 0 measures neither time nor memory."""
 
     def __post_init__(self) -> None:
-        require(_is_name(self.name), "name", "letters, digits, '.', '_', '-'", self.name)
-        valid = all(_is_name(name) and name != BASELINES for name in self.arms)
+        require(is_folder_name(self.name), "name", "letters, digits, '.', '_', '-'", self.name)
+        valid = all(is_folder_name(name) and name != BASELINES for name in self.arms)
         expected = f"names of letters, digits, '.', '_', '-', none of them '{BASELINES}'"
         require(valid, "arms", expected, list(self.arms))
         require(len(self.arms) >= 2, "arms", "at least two", list(self.arms))
@@ -149,10 +148,6 @@ def compare_config_hash(config: CompareConfig) -> str:
     """SHA-256 (hexadecimal) of the resolved comparison, whatever the order of its keys."""
     text = json.dumps(to_plain(config), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_name(text: str) -> bool:
-    return _NAME.match(text) is not None and not text.endswith(".")
 
 
 def _refuse_unpaired(name: str, changes: Mapping[str, Any]) -> None:

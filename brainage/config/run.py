@@ -1,6 +1,5 @@
 """The configuration of a whole run: every owner's section under one roof."""
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from pydantic import Field
 from brainage.backbones.config import BackboneConfig, CNN3DConfig
 from brainage.baselines.config import BaselinesConfig
 from brainage.config.inference import InferenceConfig
+from brainage.config.names import is_folder_name
 from brainage.config.search import SearchConfig
 from brainage.core.config import (
     FORBID_UNKNOWN,
@@ -30,8 +30,6 @@ from brainage.data.config import AugmentationConfig, DataConfig
 from brainage.data.split_config import SplitConfig
 from brainage.preprocess.config import PreprocessConfig
 from brainage.tracking.config import TrackingConfig
-
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +84,8 @@ class RunConfig:
     """Where the run is recorded."""
 
     def __post_init__(self) -> None:
-        safe = _FOLDER_NAME.match(self.name) is not None and not self.name.endswith(".")
-        require(safe, "name", "letters, digits, '.', '_' and '-', at most 64", self.name)
+        expected = "letters, digits, '.', '_' and '-', at most 64"
+        require(is_folder_name(self.name), "name", expected, self.name)
         require(0 <= self.seed < 2**32, "seed", "a number from 0 to 2**32 - 1", self.seed)
         valid = self.num_threads is None or self.num_threads >= 1
         require(valid, "num_threads", "at least 1 or null", self.num_threads)

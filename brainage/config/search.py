@@ -1,11 +1,9 @@
 """Settings of nested cross-validation: the candidates among which the inner folds choose."""
 
-import re
 from dataclasses import dataclass, field
 
+from brainage.config.names import is_name
 from brainage.core.config import FORBID_UNKNOWN, require
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +19,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         for name in self.candidates:
-            safe = _NAME.match(name) is not None
-            require(safe, "candidates", "names of letters, digits, '.', '_' and '-'", name)
+            expected = "names of letters, digits, '.', '_' and '-'"
+            require(is_name(name), "candidates", expected, name)
         enough = len(self.candidates) != 1
         require(enough, "candidates", "none, or at least two", list(self.candidates))
