@@ -77,7 +77,10 @@ class Learner:
         self.optimizer = optimizer or OptimizerConfig()
         self.schedule = schedule or ScheduleConfig()
         self.engine_config = engine or EngineConfig()
-        self.device = choose_device(device)
+        try:
+            self.device = choose_device(device)
+        except ValueError as error:
+            raise ValueError(f"device: {error}") from error
         self.seed = seed
         self._engine: SingleDeviceEngine | None = None
         refuse_conflicts(task, self.objective_config, self.heads, self.engine_config)

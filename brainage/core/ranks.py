@@ -160,7 +160,7 @@ def device_of_rank(name: str) -> torch.device:
         name: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        ValueError: if there are fewer accelerators than ranks on this machine.
+        ValueError: if there are fewer accelerators than ranks on this machine; as `choose_device`.
     """
     local = int(os.environ.get("LOCAL_RANK", "0"))
     available = torch.cuda.device_count()
@@ -168,8 +168,8 @@ def device_of_rank(name: str) -> torch.device:
         return torch.device("cpu")
     if local >= available:
         raise ValueError(
-            f"trainer.device: rank {launched_rank()} is number {local + 1} on this machine, which "
-            f"has {available} accelerators; start fewer, or set trainer.device to cpu"
+            f"rank {launched_rank()} is number {local + 1} on this machine, which has {available} "
+            "accelerators; start fewer, or set trainer.device to cpu"
         )
     return torch.device("cuda", local)
 

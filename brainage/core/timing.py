@@ -56,15 +56,14 @@ def choose_device(name: str) -> torch.device:
     """The device of a configuration's name; ``auto`` takes an accelerator when there is one.
 
     Raises:
-        ValueError: if an accelerator is named that this machine does not have.
+        ValueError: if an accelerator is named that this machine does not have. The message says so
+            without the setting's name, which the caller knows.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"trainer.device: {name} does not exist here ({torch.cuda.device_count()} accelerators)"
-        )
+        raise ValueError(f"{name} does not exist here ({torch.cuda.device_count()} accelerators)")
     return device
 
 

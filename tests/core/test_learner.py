@@ -113,6 +113,11 @@ def test_cuts_are_balanced_by_what_was_measured_on_the_given_batch() -> None:
     assert [len(block.body) for block in learner.engine.chain] == [1, 3]
 
 
+def test_an_accelerator_that_is_not_here_is_refused_by_the_argument_s_name() -> None:
+    with pytest.raises(ValueError, match=r"^device: cuda:99 does not exist here"):
+        Learner(make_network(), CLASSES, (1, 4, 4), device="cuda:99")
+
+
 def test_the_library_needs_torch_alone() -> None:
     """Nothing else that a run needs is imported by it."""
     heavy = "{'numpy', 'monai', 'mlflow', 'pydantic', 'yaml', 'nibabel', 'sklearn', 'pandas'}"

@@ -106,7 +106,10 @@ def benchmark_speed(
 
 
 def _cases(config: SpeedConfig) -> list[SpeedCase]:
-    device = choose_device(config.device)
+    try:
+        device = choose_device(config.device)
+    except ValueError as error:
+        raise ConfigError(f"device: {error}") from error
     if config.devices > 1:  # cuts are measured as ranks compute
         torch.set_num_threads(config.num_threads or 1)
     build = partial(build_stages, config.backbone, config.input_shape, config.seed)

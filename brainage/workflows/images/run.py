@@ -81,7 +81,7 @@ def _device(config: ImagesConfig) -> torch.device:
     try:
         return choose_device(config.recipe.trainer.device)
     except ValueError as error:
-        raise ConfigError(f"recipe.{error}") from error
+        raise ConfigError(f"recipe.trainer.device: {error}") from error
 
 
 def _refuse_misfit(config: ImagesConfig, method: str, candidate: str, images: Images) -> None:

@@ -96,6 +96,9 @@ def plan_case(planned: Planned) -> SpeedCase:
         )
     try:
         device = choose_device(planned.device)
+    except ValueError as error:
+        raise ConfigError(f"device: {error}") from error
+    try:
         refuse_conflicts(planned.task, planned.objective, planned.heads, planned.engine)
     except ValueError as error:
         raise ConfigError(str(error)) from error

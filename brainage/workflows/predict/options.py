@@ -52,5 +52,4 @@ class PredictOptions:
         try:
             return choose_device(self.device)
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0].removeprefix("trainer.device: ")
-            raise ConfigError(f"device: {reason}") from error
+            raise ConfigError(f"device: {str(error).splitlines()[0]}") from error

@@ -200,7 +200,7 @@ def device_of(config: RunConfig) -> torch.device:
             return device_of_rank(config.trainer.device)
         return choose_device(config.trainer.device)
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"trainer.device: {error}") from error
 
 
 def _batches(

@@ -58,7 +58,7 @@ def test_cuts_by_bytes_are_the_same_for_all_methods():
     ("override", "message"),
     [
         ("backbone.channels=[2,2,2,2,2,2]", "cannot take an input of shape"),
-        ("device=cuda:7", "cuda:7 does not exist here"),
+        ("device=cuda:7", "^device: cuda:7 does not exist here"),
         ("input_shape=[1,16]", "input_shape"),
     ],
 )

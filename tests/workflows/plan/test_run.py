@@ -109,7 +109,7 @@ def test_the_paper_s_network_has_the_paper_s_speedups():
         (["--devices", "0"], "Invalid value for '--devices'"),
         (["--devices", "2", "--for", "fun"], "Invalid value for '--for'"),
         (["--devices", "2", "--set", "objective.name=bp"], "objective.name: expected a rule whose"),
-        (["--devices", "2", "--set", "device=cuda:7"], "device: cuda:7 does not exist here"),
+        (["--devices", "2", "--set", "device=cuda:7"], "error: device: cuda:7 does not exist here"),
         (["--devices", "2", "--set", "input_shape=[1,2,2,2]"], "block 1 cannot take an input"),
     ],
 )

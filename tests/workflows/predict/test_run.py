@@ -152,7 +152,7 @@ def test_what_is_not_there_is_refused_before_a_table_is_written(holdout, tmp_pat
         ({"jobs": 0}, "jobs: expected at least 1, got 0"),
         ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
         ({"device": "tpu"}, "device: expected auto, cpu, cuda, got 'tpu'"),
-        ({"device": "cuda:99"}, r"device: cuda:99 does not exist here"),
+        ({"device": "cuda:99"}, r"^device: cuda:99 does not exist here"),
         ({"retry_failed": True}, "--retry-failed: goes with --resume"),
         ({"answer": "block9"}, "answer: expected one of last, ensemble, block1"),
         ({"cache_folder": Path(__file__) / "cache"}, "cannot create the preprocessing cache"),

@@ -6,11 +6,11 @@ import torch
 
 from brainage.data.splits import make_split
 from brainage.data.volumes import ArrayVolumes
-from brainage.errors import CohortError
+from brainage.errors import CohortError, ConfigError
 from brainage.scans.manifest import read_manifest
 from brainage.tracking.fanout import FanoutRecorder
 from brainage.workflows.train.cohort import prepare_cohort
-from brainage.workflows.train.fitting import fit_split
+from brainage.workflows.train.fitting import device_of, fit_split
 from tests.workflows.tiny import PREPROCESS, tiny_config
 
 CONFIG = tiny_config(trainer={"epochs": 1})
@@ -128,3 +128,17 @@ def test_training_ages_that_do_not_differ_are_refused(fit, prepared):
     ages = np.full_like(prepared.ages_years, 40.0)
     with pytest.raises(CohortError, match="holdout: two different training ages are needed"):
         fit(replace(prepared, ages_years=ages))
+
+
+@pytest.mark.parametrize(
+    ("launched", "message"),
+    [
+        ({}, "^trainer.device: cuda:99 does not exist here"),
+        ({"RANK": "98", "WORLD_SIZE": "99", "LOCAL_RANK": "98"}, "^trainer.device: rank 98 is"),
+    ],
+)
+def test_a_device_that_is_not_here_is_refused_by_its_key(launched, message, monkeypatch):
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        device_of(tiny_config(trainer={"device": "cuda:99"}))
