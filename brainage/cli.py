@@ -25,6 +25,7 @@ from brainage.commands.options import Devices, Scans, StepChanges, StepsFile, Su
 from brainage.commands.plan import plan
 from brainage.commands.predict import predict
 from brainage.commands.stress import stress
+from brainage.commands.tables import tables
 from brainage.commands.track import track
 from brainage.errors import BrainageError, RunFolderError
 from brainage.terminal import AsJson, Verbose, devices_words, is_rank, option_words
@@ -208,6 +209,7 @@ app.command()(stress)
 app.command()(plan)
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(manifest, name="manifest")
+app.add_typer(tables, name="tables")
 app.add_typer(track, name="track")
 
 

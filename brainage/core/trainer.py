@@ -1,6 +1,7 @@
 """The training loop: epochs, validation, checkpoints and the record. Knows no data format."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -264,3 +265,16 @@ def _check_finite(metrics: dict[str, float], epoch: int) -> None:
             f"epoch {epoch + 1}: {broken[0]} is {metrics[broken[0]]}; lower "
             "optimizer.learning_rate or set optimizer.clip_norm"
         )
+
+
+def epoch_seconds(entry: Mapping[str, float], num_samples: int) -> float | None:
+    """Seconds of an epoch's steps and of waiting for its data; None if they were not measured.
+
+    Args:
+        entry: of the epoch, as ``TrainingResult.history`` has it.
+        num_samples: samples of an epoch.
+    """
+    rate, waited = "speed/samples_per_second", "speed/loader_wait_seconds"
+    if rate not in entry or waited not in entry:
+        return None
+    return num_samples / entry[rate] + entry[waited]

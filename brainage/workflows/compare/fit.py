@@ -15,6 +15,7 @@ import torch
 from brainage.config.compare import BASELINES
 from brainage.config.load import config_hash
 from brainage.config.run import RunConfig
+from brainage.core.trainer import epoch_seconds
 from brainage.core.types import Recorder
 from brainage.data.splits import Split
 from brainage.errors import RunFolderError, TrainingError
@@ -233,8 +234,7 @@ def _history(entries: Sequence[dict[str, float]], num_samples: int) -> list[dict
     """What curves need, with the training seconds so far."""
     seconds, kept = 0.0, []
     for entry in entries:
-        seconds += num_samples / entry["speed/samples_per_second"]
-        seconds += entry["speed/loader_wait_seconds"]
+        seconds += epoch_seconds(entry, num_samples) or 0.0
         validated = {
             name: value
             for name, value in entry.items()

@@ -9,13 +9,13 @@ from brainage.bundle.versions import recorded_versions
 from brainage.config.compare import dump_compare_config
 from brainage.reporting.comparison import Comparison
 from brainage.reporting.comparison_page import write_comparison_figures, write_comparison_page
+from brainage.reporting.csv_text import csv_text
 from brainage.tracking.recorders import RunRecord
 from brainage.workflows.compare.results import Results
 from brainage.workflows.compare.summary import (
     CompareSummary,
     arm_rows,
     contrast_rows,
-    csv_text,
     fit_rows,
     prediction_rows,
 )

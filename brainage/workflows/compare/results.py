@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from brainage.bundle.answer import block_of
 from brainage.config.compare import CompareConfig
 from brainage.config.run import RunConfig
 from brainage.core.config import LEADER_FOLLOWER_RULES
@@ -142,7 +143,7 @@ class Results:
 
     def _with_errors(self, result: ArmResult, rows: Sequence[FitRow]) -> ArmResult:
         answers = rows[0].predicted
-        blocks = sorted(int(a.removeprefix("block")) for a in answers if a.startswith("block"))
+        blocks = sorted(block for each in answers if (block := block_of(each)) is not None)
         config = self.arms[result.name]
         ends = np.cumsum(stage_counts(config.backbone.num_stages, config.blocks))
         errors = self.errors(rows, LAST)

@@ -1,6 +1,7 @@
 """One fit of the panel: a network trained on the images of one set by one method."""
 
 import shutil
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,28 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brainage.backbones.registry import build_stages
+from brainage.bundle.network import build_network
 from brainage.config.images import RecipeConfig
 from brainage.core.blocks import BlockChain
-from brainage.core.build import build_chain
 from brainage.core.checkpoint import CheckpointStore
 from brainage.core.config import TaskConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.engines import build_engine
-from brainage.core.evaluation import evaluate
+from brainage.core.evaluation import Evaluation, evaluate
 from brainage.core.objectives import Objective
-from brainage.core.partition import resolve_cuts, stage_counts
 from brainage.core.placement import ParallelConfig
 from brainage.core.random import derive_seed
 from brainage.core.ranks import Alone
 from brainage.core.tasks import Task, fit_task
 from brainage.core.timing import choose_device, describe_device, memory_above_start
-from brainage.core.trainer import Trainer, TrainingResult
+from brainage.core.trainer import Trainer, TrainingResult, epoch_seconds
 from brainage.core.types import SilentRecorder
 from brainage.data.images.registry import Images
-from brainage.errors import ConfigError, TrainingError
-
-_TIMES = ("speed/samples_per_second", "speed/loader_wait_seconds")
+from brainage.errors import TrainingError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +36,7 @@ class ImageFit:
 
     ``test`` errors are None until the test images are looked at. ``peak_memory_bytes`` is what
     training took above the process with its images. ``history`` has for each epoch the validation
-    error and the training loss.
+    error and the training loss. A class without validation images has no error.
     """
 
     method: str
@@ -52,6 +49,7 @@ class ImageFit:
     train_error_percent: float | None = None
     ensemble_error_percent: float | None = None
     error_percent_by_block: dict[str, float] = field(default_factory=dict)
+    validation_error_percent_by_class: list[float | None] = field(default_factory=list)
     epoch_seconds: float | None = None
     peak_memory_bytes: int | None = None
     parameters: dict[str, int] = field(default_factory=dict)
@@ -124,11 +122,9 @@ def fit_images(task: FitTask, images: Images) -> ImageFit:
         memory = memory_above_start(device, lambda: results.append(trainer.fit()))
     except TrainingError as error:
         return task.failure(str(error))
-    batch_size, parts = recipe.trainer.batch_size, ("validation", "train", "test")
-    errors = {
-        part: _errors(engine, images, part, batch_size)
-        for part in (parts if task.tests else parts[:1])
-    }
+    parts = ("validation", "train", "test") if task.tests else ("validation",)
+    found = {part: _evaluate(engine, images, part, recipe.trainer.batch_size) for part in parts}
+    errors = {part: _errors(evaluation) for part, evaluation in found.items()}
     tested = errors.get("test", {})
     return ImageFit(
         method=task.method,
@@ -140,6 +136,7 @@ def fit_images(task: FitTask, images: Images) -> ImageFit:
         train_error_percent=errors["train"]["last"] if task.tests else None,
         ensemble_error_percent=tested.get("ensemble"),
         error_percent_by_block={k: v for k, v in tested.items() if k.isdigit()},
+        validation_error_percent_by_class=_errors_by_class(found["validation"], images.num_classes),
         epoch_seconds=_epoch_seconds(results[0], images.sizes["train"]),
         peak_memory_bytes=memory,
         parameters=engine.chain.parameter_counts(),
@@ -156,9 +153,7 @@ def build_image_engine(
     Raises:
         ConfigError: if the backbone cannot be cut so, or does not take images of that size.
     """
-    task = classes_of(images)
-    objective = Objective(recipe.objective, task, recipe.blocks.num_blocks)
-    chain = build_image_chain(recipe, images, task, seed, device)
+    chain, objective = build_image_network(recipe, images, seed)
     return build_engine(
         chain,
         objective,
@@ -171,33 +166,16 @@ def build_image_engine(
     )
 
 
-def build_image_chain(
-    recipe: RecipeConfig, images: Images, task: Task, seed: int, device: torch.device
-) -> BlockChain:
-    """The network alone; its initial weights depend on the seed."""
-    shape = images.input_shape
-    try:
-        stages = build_stages(recipe.backbone, shape, derive_seed(seed, "images"))
-        blocks = resolve_cuts(
-            stages,
-            shape,
-            recipe.trainer.batch_size,
-            recipe.blocks,
-            device=device,
-            precision=recipe.engine.precision,
-        )
-        counts = stage_counts(len(stages), blocks)
-        return build_chain(
-            stages,
-            counts,
-            shape,
-            task,
-            recipe.objective,
-            heads=recipe.heads,
-            seed=derive_seed(seed, "images"),
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+def build_image_network(
+    recipe: RecipeConfig, images: Images, seed: int
+) -> tuple[BlockChain, Objective]:
+    """The network alone and its rule; its initial weights depend on the seed.
+
+    Raises:
+        ConfigError: if the backbone cannot be cut so, or does not take images of that size.
+    """
+    task = classes_of(images)
+    return build_network(recipe, task, images.input_shape, derive_seed(seed, "images"))
 
 
 def classes_of(images: Images) -> Task:
@@ -221,11 +199,12 @@ def _trainer(task: FitTask, engine: SingleDeviceEngine, images: Images) -> Train
     )
 
 
-def _errors(
-    engine: SingleDeviceEngine, images: Images, part: str, batch_size: int
-) -> dict[str, float]:
+def _evaluate(engine: SingleDeviceEngine, images: Images, part: str, batch_size: int) -> Evaluation:
+    return evaluate(engine, images.batches(part, batch_size=batch_size, seed=0, training=False))
+
+
+def _errors(found: Evaluation) -> dict[str, float]:
     """Wrong images in per cent: of the network, of every block by its number, of all together."""
-    found = evaluate(engine, images.batches(part, batch_size=batch_size, seed=0, training=False))
     errors = {
         str(block + 1): _percent(predictions, found.targets_N)
         for block, predictions in found.predictions_N.items()
@@ -236,18 +215,27 @@ def _errors(
     return errors
 
 
+def _errors_by_class(found: Evaluation, num_classes: int) -> list[float | None]:
+    """The network's wrong images in per cent of each class; None where there are no images."""
+    labels_N = found.targets_N.long()
+    images_C = torch.bincount(labels_N, minlength=num_classes).tolist()
+    wrong_N = labels_N[found.final != found.targets_N]
+    wrong_C = torch.bincount(wrong_N, minlength=num_classes).tolist()
+    return [
+        round(100 * wrong / images, 3) if images else None
+        for wrong, images in zip(wrong_C, images_C, strict=True)
+    ]
+
+
 def _percent(predictions_N: Tensor, targets_N: Tensor) -> float:
     return round(100 * float((predictions_N != targets_N).double().mean()), 4)
 
 
 def _epoch_seconds(result: TrainingResult, num_images: int) -> float | None:
     """Median over epochs of steps and waiting for data, without validation and checkpoints."""
-    seconds = sorted(
-        num_images / entry[_TIMES[0]] + entry[_TIMES[1]]
-        for entry in result.history
-        if all(name in entry for name in _TIMES)
-    )
-    return round(seconds[len(seconds) // 2], 3) if seconds else None
+    seconds = [epoch_seconds(entry, num_images) for entry in result.history]
+    known = [each for each in seconds if each is not None]
+    return round(statistics.median(known), 3) if known else None
 
 
 def _history(result: TrainingResult) -> list[dict[str, float]]:

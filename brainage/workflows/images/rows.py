@@ -50,6 +50,27 @@ class RowFile:
             raise RunFolderError(f"{self._path}: cannot write: {error.strerror}") from error
 
 
+def file_name(text: str) -> str:
+    """A method's name as part of a folder's; different names stay different."""
+    return "".join(c if c.isalnum() or c in ".-" else f"_{ord(c):x}_" for c in text)
+
+
+def tested_rows(path: Path) -> list[ImageFit]:
+    """The rows of a panel's table so far, one for each method and seed, the latest of each.
+
+    Fits of a search, which test images were not shown to, are left out.
+
+    Raises:
+        RunFolderError: if the file cannot be read, or holds something else.
+    """
+    rows = {
+        (row.method, row.seed): row
+        for row in _read(path)
+        if row.failed or row.test_error_percent is not None
+    }
+    return list(rows.values())
+
+
 def _read(path: Path) -> Iterator[ImageFit]:
     try:
         text = path.read_text(encoding="utf-8")

@@ -27,12 +27,11 @@ from brainage.tracking.progress import StageProgress
 from brainage.workflows.images.fit import (
     FitTask,
     ImageFit,
-    build_image_chain,
-    classes_of,
+    build_image_network,
     fit_images,
 )
 from brainage.workflows.images.processes import Died, in_processes
-from brainage.workflows.images.rows import RowFile
+from brainage.workflows.images.rows import RowFile, file_name
 from brainage.workflows.images.scale import scale_of
 from brainage.workflows.images.summary import PanelSummary, method_row, panel_csv
 from brainage.workflows.images.tracking import PanelRecord
@@ -98,8 +97,7 @@ def _refuse_misfit(config: ImagesConfig, method: str, candidate: str, images: Im
             f"seeds are cut alike, got '{recipe.blocks.balance}'"
         )
     try:
-        cpu = torch.device("cpu")
-        build_image_chain(recipe, images, classes_of(images), config.seeds[0], cpu)
+        build_image_network(recipe, images, config.seeds[0])
     except ConfigError as error:
         raise ConfigError(f"methods.{method}: {error}") from error
 
@@ -125,6 +123,11 @@ class _Panel:
     def run(self) -> PanelSummary:
         """Do what is not done yet, and write the results."""
         record = PanelRecord(self._config, self._images, self._folder)
+        self._folder.remember(
+            note=self._images.note,
+            sizes=self._images.sizes,
+            scale=scale_of(self._images, self._config),
+        )
         status = "failed"
         try:
             chosen = self._choose()
@@ -165,7 +168,7 @@ class _Panel:
 
     def _task(self, method: str, candidate: str, seed: int, *, tests: bool) -> FitTask:
         recipe = self._config.recipe_of(method, candidate)
-        place = f"{_file_name(method)}-{_file_name(candidate)}-seed{seed}"
+        place = f"{file_name(method)}-{file_name(candidate)}-seed{seed}"
         return FitTask(
             method=method,
             candidate=candidate,
@@ -191,17 +194,21 @@ class _Panel:
             )
         }
         todo = [task for task in tasks if task.name not in found]
+        if record is not None:
+            # Those that a killed call finished and could not tell of any more.
+            for task in tasks:
+                if task.name in found:
+                    record.fit(task.recipe, found[task.name])
         with StageProgress(label, len(tasks), "fit", done=len(found)) as progress:
             for task, answer in in_processes(todo, fit_images, self._images, self._jobs):
                 row = task.failure(answer.reason) if isinstance(answer, Died) else answer
                 self._rows.add(row)
                 found[task.name] = row
+                if record is not None:
+                    record.fit(task.recipe, row)
                 if row.failed:
                     _log.warning("%s: %s", task.name, row.reason)
                 progress.advance()
-        if record is not None:
-            for task in tasks:
-                record.fit(task.recipe, found[task.name])
         return [found[task.name] for task in tasks]
 
     def _write(
@@ -242,8 +249,3 @@ class _Panel:
 def _validation_error(fit: ImageFit) -> float:
     error = fit.validation_error_percent
     return float("inf") if error is None else error
-
-
-def _file_name(text: str) -> str:
-    """A method's name as part of a folder's; different names stay different."""
-    return "".join(c if c.isalnum() or c in ".-" else f"_{ord(c):x}_" for c in text)

@@ -1,13 +1,12 @@
 """What a panel shows: for every method the mean over its seeds, as table, CSV and JSON."""
 
-import csv
-import io
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from brainage.reporting.csv_text import csv_text
 from brainage.reporting.formatting import decimals
 from brainage.workflows.images.fit import ImageFit
 
@@ -132,11 +131,7 @@ def panel_csv(rows: Sequence[MethodRow]) -> str:
         entry = asdict(row)
         by_block = entry.pop("error_percent_by_block")
         entries.append(entry | {f"block{k}_error_percent": by_block.get(k) for k in blocks})
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(entries[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(entries)
-    return stream.getvalue()
+    return csv_text(entries)
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

@@ -10,6 +10,7 @@ from brainage.core.types import Scalar
 from brainage.data.images.registry import Images
 from brainage.tracking.recorders import RunRecord, open_recorders
 from brainage.workflows.images.fit import ImageFit
+from brainage.workflows.images.rows import file_name
 from brainage.workflows.train.run_folder import RunFolder
 
 _PARENT = "mlflow_run_id"
@@ -74,9 +75,10 @@ class PanelRecord:
         self._record.recorder.close(status)
 
     def _child(self, name: str, recipe: RecipeConfig, row: ImageFit) -> RunRecord:
-        place = self._folder.path / "fits" / name.replace(" ", "_").replace("%", "")
+        place = self._folder.path / "fits" / file_name(name)
         place.mkdir(parents=True, exist_ok=True)
-        return open_recorders(
+        key = f"mlflow_run_id_{name}"
+        record = open_recorders(
             # One sampling of the machine's load, the parent's, is enough.
             replace(self._config.tracking, system_metrics=False),
             place,
@@ -91,8 +93,11 @@ class PanelRecord:
                 "backbone": recipe.backbone.name,
             },
             working_folder=Path.cwd(),
+            mlflow_run_id=self._folder.recall().get(key),
             parent_run_id=self._record.mlflow_run_id,
         )
+        self._folder.remember(**{key: record.mlflow_run_id})
+        return record
 
 
 def _results(row: ImageFit) -> dict[str, float]:

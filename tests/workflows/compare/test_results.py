@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from brainage.reporting.comparison import ArmCost
+from brainage.reporting.csv_text import csv_text
 from brainage.scans.manifest import ScanRecord
 from brainage.workflows.compare.fit import FitRow, RowStore
 from brainage.workflows.compare.results import Results, median_or_none
-from brainage.workflows.compare.summary import csv_text
 from brainage.workflows.train.cohort import Cohort
 from tests.workflows.tiny import tiny_config
 

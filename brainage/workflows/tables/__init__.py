@@ -1,0 +1,1 @@
+"""``brainage tables``: the paper's tables and figures, measured beside published."""

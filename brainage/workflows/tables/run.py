@@ -1,0 +1,110 @@
+"""``brainage tables run``: do what a table still lacks, then show it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brainage.config.tables import PanelPart, TableConfig, panel_of
+from brainage.errors import ConfigError, RunFolderError
+from brainage.workflows.images.run import benchmark_images
+from brainage.workflows.tables.collect import collect
+from brainage.workflows.tables.figures import write_figures
+from brainage.workflows.tables.result import TableResult
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesSummary:
+    """Result of ``brainage tables run`` for several tables."""
+
+    results: tuple[TableResult, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 when a fit failed."""
+        return max(result.exit_code for result in self.results)
+
+    def describe(self) -> list[str]:
+        """All tables, one after another."""
+        return [line for result in self.results for line in (*result.describe(), "")]
+
+    def to_json(self) -> dict[str, Any]:
+        """The table, if it is one; a list of them otherwise."""
+        found = [result.to_json() for result in self.results]
+        return found[0] if len(found) == 1 else {"tables": found}
+
+
+def run_tables(
+    tables: Sequence[TableConfig], *, out: Path, full: bool, jobs: int, only: Sequence[str] = ()
+) -> TablesSummary:
+    """Do what the tables lack, one table after another.
+
+    Args:
+        tables: which.
+        out: where everything is kept.
+        full: as published; otherwise with the reductions that two cores need.
+        jobs: fits at the same time.
+        only: names of the parts to do, of a single table; none does all.
+
+    Raises:
+        BrainageError: if data, configuration or folder cannot be used.
+        KeyboardInterrupt: if it is interrupted; what is finished is kept.
+    """
+    if only and len(tables) > 1:
+        raise ConfigError(f"--part: chooses among the parts of one table, {len(tables)} are named")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{out}: cannot create it: {error.strerror}") from error
+    try:
+        results = [run_table(table, out=out, full=full, jobs=jobs, only=only) for table in tables]
+    except KeyboardInterrupt:
+        # The same command goes on; which folder it was in does not matter.
+        raise KeyboardInterrupt from None
+    return TablesSummary(results=tuple(results))
+
+
+def run_table(
+    table: TableConfig, *, out: Path, full: bool, jobs: int, only: Sequence[str] = ()
+) -> TableResult:
+    """Train and measure what is not done yet; write ``TABLE.json`` and the table's figures.
+
+    Every experiment has its folder ``out/TABLE/PART``; one that was interrupted goes on there, and
+    one that another table needs too is done once. Arguments as for ``run_tables``.
+    """
+    unknown = [name for name in only if name not in table.parts]
+    if unknown:
+        raise ConfigError(
+            f"--part: {table.name} has no part {unknown[0]}; it has {', '.join(table.parts)}"
+        )
+    for name in only or table.parts:
+        owner, own_name, panel = panel_of(table, name)
+        assert panel is not None
+        _log.info("%s: %s", table.name, name)
+        _run_panel(panel, own_name, out / owner, full=full, jobs=jobs)
+    result = collect(table, out)
+    result.save(out)
+    write_figures(table, result, out)
+    return result
+
+
+def _run_panel(panel: PanelPart, name: str, folder: Path, *, full: bool, jobs: int) -> None:
+    place = folder / name
+    if place.is_dir() and not any(place.iterdir()):
+        place.rmdir()
+    begun = (place / "config.yaml").is_file()
+    if place.exists() and not begun:
+        raise RunFolderError(f"{place}: is not a folder of this experiment; choose another --out")
+    config = panel.panel(name, full=full)
+    try:
+        benchmark_images(config, runs_folder=folder, resume=place if begun else None, jobs=jobs)
+    except ConfigError as error:
+        if begun and "another configuration" in str(error):
+            raise ConfigError(
+                f"{place}: was begun with other settings (another scale, or other --set); use the "
+                "same, choose another --out or remove the folder"
+            ) from error
+        raise
