@@ -66,6 +66,35 @@ class NetworkAnswer:
         )
 
 
+def block_of(answer: str) -> int | None:
+    """The block, from 1, that ``block2`` and the like name; None for other answers.
+
+    A network need run no further for it.
+    """
+    return int(answer.removeprefix("block")) if answer.startswith("block") else None
+
+
+def answered_years(
+    task: Task, outputs: Sequence[BlockOutputs], answer: str
+) -> tuple[Tensor, dict[int, Tensor]]:
+    """The ages that the output heads of one network amount to; gradients pass through.
+
+    Args:
+        task: how outputs become ages.
+        outputs: of its blocks, from the first to the last that the answer needs.
+        answer: ``last``, ``ensemble``, or ``block2`` where block 2 is the last of ``outputs``.
+
+    Returns:
+        The answer's years (B,), and those of each block that has a head, by its number from 1.
+    """
+    numbered = enumerate(outputs, start=1)
+    heads = {k: each.prediction_BC for k, each in numbered if each.prediction_BC is not None}
+    by_block = {block: task.predict(head_BC) for block, head_BC in heads.items()}
+    if answer == "ensemble":
+        return predict_together(task, list(heads.values())), by_block
+    return by_block[max(by_block)], by_block
+
+
 def ask_network(chain: BlockChain, task: Task, inputs_BCXYZ: Tensor, answer: str) -> NetworkAnswer:
     """Run one network, no further than the answer needs.
 
@@ -75,19 +104,17 @@ def ask_network(chain: BlockChain, task: Task, inputs_BCXYZ: Tensor, answer: str
         inputs_BCXYZ: where the network is.
         answer: ``last``, ``ensemble``, or ``block2`` to stop behind block 2.
     """
-    stop = int(answer.removeprefix("block")) if answer.startswith("block") else None
-    outputs = chain.all_outputs(inputs_BCXYZ, stop)
-    heads = {k: each.prediction_BC for k, each in enumerate(outputs, start=1)}
-    said = {block: head for block, head in heads.items() if head is not None}
-    by_block = {block: _floats(task.predict(head)) for block, head in said.items()}
-    if answer == "ensemble":
-        age_B = _floats(predict_together(task, list(said.values())))
-        answering = [outputs[block - 1] for block in said]
-    else:
-        age_B = by_block[max(said)]
-        answering = [outputs[max(said) - 1]]
+    outputs = chain.all_outputs(inputs_BCXYZ, block_of(answer))
+    age_B, by_block = answered_years(task, outputs, answer)
+    blocks = list(by_block) if answer == "ensemble" else [max(by_block)]
+    answering = [outputs[block - 1] for block in blocks]
     features_BF = _floats(pooled_features(outputs[-1])) if len(outputs) == len(chain) else None
-    return NetworkAnswer(age_B, by_block, _workers_sd(task, answering), features_BF)
+    return NetworkAnswer(
+        _floats(age_B),
+        {block: _floats(ages_B) for block, ages_B in by_block.items()},
+        _workers_sd(task, answering),
+        features_BF,
+    )
 
 
 def joined(parts: Sequence[NetworkAnswer]) -> NetworkAnswer:

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from brainage.bundle.answer import answered_years, block_of
 from brainage.bundle.model import Member
 from brainage.core.blocks import BlockChain
 from brainage.core.heads import OutputHead
 from brainage.core.memory_layout import use_channels_last, with_channels_last
-from brainage.core.tasks import Task, predict_together
 
 Advance = Callable[[int], object]
 
@@ -58,7 +58,8 @@ class AnswerNetwork(nn.Module):
         ages = []
         for task, chain in zip(self._tasks, self._chains, strict=True):
             assert isinstance(chain, BlockChain)
-            ages.append(answered_years(task, chain, inputs, self._answer))
+            outputs = chain.all_outputs(inputs, block_of(self._answer))
+            ages.append(answered_years(task, outputs, self._answer)[0])
         self._advance(len(inputs))
         return torch.stack(ages).mean(0)
 
@@ -74,16 +75,6 @@ class AnswerNetwork(nn.Module):
     def age_years(self, volume_XYZ: npt.NDArray[np.float32]) -> float:
         """Age of one volume."""
         return float(self(self.difference(volume_XYZ))[0])
-
-
-def answered_years(task: Task, chain: BlockChain, inputs: Tensor, answer: str) -> Tensor:
-    """What one network answers for inputs (B, C, X, Y, Z): ages in years, (B,)."""
-    stop = int(answer.removeprefix("block")) if answer.startswith("block") else None
-    heads = [each.prediction_BC for each in chain.all_outputs(inputs, stop)]
-    known = [head for head in heads if head is not None]
-    if answer == "ensemble":
-        return predict_together(task, known)
-    return task.predict(known[-1])
 
 
 def differentiable(chain: BlockChain) -> BlockChain:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from brainage.bundle.answer import block_of
 from brainage.bundle.model import Member, ModelBundle
 from brainage.explain.answer import Advance, AnswerNetwork
 from brainage.explain.baseline import mean_volume, template_volume
@@ -74,8 +75,7 @@ class MapMaker:
         self._answer = answer
         self._config = config
         self._rows = rows_at_a_time(scan.volume_XYZ.shape)
-        named = answer.startswith("block")
-        self._last_block = int(answer[5:]) if named else bundle.predicting_blocks[-1]
+        self._last_block = block_of(answer) or bundle.predicting_blocks[-1]
         self._spacing_mm = bundle.config.preprocess.grid.spacing_mm
         self._cube = config.cube_voxels(self._spacing_mm)
         self._stride = config.stride_voxels(self._spacing_mm)

@@ -5,10 +5,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from brainage.bundle.answer import answered_years, block_of
 from brainage.bundle.model import Member, ModelBundle
 from brainage.bundle.views import make_views, show
 from brainage.core.blocks import BlockChain
-from brainage.core.tasks import predict_together
 from brainage.export.pooling import fix_pooling
 
 
@@ -26,7 +26,7 @@ class AgeGraph(nn.Module):
     def __init__(self, bundle: ModelBundle, answer: str = "last") -> None:
         super().__init__()
         bundle.check_answer(answer)
-        stop = int(answer.removeprefix("block")) if answer.startswith("block") else None
+        stop = block_of(answer)
         self.answer = answer
         self.input_shape = bundle.input_shape
         self.blocks = [k for k in bundle.predicting_blocks if stop is None or k <= stop]
@@ -52,16 +52,8 @@ class AgeGraph(nn.Module):
         """What one network says of volumes: (B,) and (B, K)."""
         network, task = self.networks[number], self.tasks[number]
         assert isinstance(network, BlockChain)
-        heads = {
-            k + 1: outputs.prediction_BC
-            for k, outputs in enumerate(network.all_outputs(volume))
-            if outputs.prediction_BC is not None
-        }
-        ages = {k: task.predict(head) for k, head in heads.items()}
-        by_block = torch.stack([ages[k] for k in self.blocks], dim=1)
-        if self.answer == "ensemble":
-            return predict_together(task, list(heads.values())), by_block
-        return ages[max(ages)], by_block
+        age, by_block = answered_years(task, network.all_outputs(volume), self.answer)
+        return age, torch.stack([by_block[k] for k in self.blocks], dim=1)
 
     def example(self, batch_size: int) -> Tensor:
         """Volumes of the right shape."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from brainage.bundle.answer import block_of
 from brainage.config.run import RunConfig
 from brainage.data.splits import Split
 from brainage.reporting.metrics import AgeMetrics, age_metrics
@@ -188,9 +189,7 @@ def gather(
     order = np.argsort(columns["index"], kind="stable")
     columns = {key: values[order] for key, values in columns.items()}
     by_block = {
-        int(key.removeprefix("block")): values
-        for key, values in columns.items()
-        if key.startswith("block")
+        block: values for key, values in columns.items() if (block := block_of(key)) is not None
     }
     return HeldOut(
         cohort=cohort,
