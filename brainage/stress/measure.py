@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from brainage.bundle.flags import scan_flags
 from brainage.bundle.model import ModelBundle
 from brainage.errors import BrainageError, ScanError
+from brainage.preprocess.contrast import measure_contrast
 from brainage.preprocess.pipeline import Preprocessor
 from brainage.preprocess.state import ScanState
 from brainage.scans.nifti import Scan, read_scan
 from brainage.stress.config import StressConfig
-from brainage.stress.flags import flags_of
 from brainage.stress.head import Head
 from brainage.stress.perturbation import NotApplicable, Perturbation
 from brainage.stress.pictures import Picture, show
@@ -120,7 +121,9 @@ class StressTest:
         found, seconds = self.preprocessor.find(scan)
         prepared = self.preprocessor.apply(found, seconds)
         said = self.bundle.predict(prepared.volume_XYZ, self.answer)
-        return said.age_years, flags_of(self.bundle, prepared, said), found
+        # Those of ``brainage predict``; who the scan is of is no matter here.
+        flags = scan_flags(self.bundle, prepared.quality, measure_contrast(prepared), said)
+        return said.age_years, flags, found
 
 
 def _refused(row: StressRow, error: Exception) -> StressRow:

@@ -1,4 +1,4 @@
-"""A changed scan gets the warnings that predicting it would give."""
+"""Warnings of what can be seen in a scan and its age."""
 
 from pathlib import Path
 
@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from brainage.bundle.answer import AgePrediction
+from brainage.bundle.flags import scan_flags
 from brainage.bundle.model import ModelBundle
 from brainage.bundle.training_space import TrainingSpace
+from brainage.preprocess.contrast import measure_contrast
 from brainage.preprocess.pipeline import PreprocessedScan
 from brainage.preprocess.template import load_template
-from brainage.stress.flags import flags_of
 from tests.workflows.tiny import tiny_config
 
 
@@ -53,4 +54,15 @@ def bundle() -> ModelBundle:
     ],
 )
 def test_each_warning_has_its_reason(bundle, scan, said, expected):
-    assert flags_of(bundle, scan, said) == expected
+    assert scan_flags(bundle, scan.quality, measure_contrast(scan), said) == expected
+
+
+def test_a_guessed_orientation_is_told_between_the_others(bundle):
+    said = AgePrediction(70.0, {}, training_distance=3.0)
+    flags = scan_flags(bundle, {"template_dice": 0.5}, None, said, orientation_stated=False)
+    assert flags == (
+        "low_template_dice",
+        "orientation_guessed",
+        "unlike_training",
+        "predicted_age_outside_training",
+    )
