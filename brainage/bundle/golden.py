@@ -14,6 +14,7 @@ from brainage.bundle.files import GOLDEN_EXPECTED, GOLDEN_SCAN, read_json
 from brainage.bundle.model import AgePrediction, ModelBundle
 from brainage.errors import BundleError
 from brainage.preprocess.pipeline import Preprocessor
+from brainage.preprocess.state import Image
 from brainage.preprocess.template import load_template
 from brainage.scans.nifti import read_scan
 
@@ -53,11 +54,23 @@ def write_golden_scan(folder: Path) -> None:
     nib.save(image, path)
 
 
-def predict_golden(bundle: ModelBundle) -> AgePrediction:
-    """Age of the golden scan, through the bundle's preprocessing and all of its networks."""
+def golden_volume(bundle: ModelBundle) -> Image:
+    """The golden scan after the model's preprocessing, (X, Y, Z).
+
+    Raises:
+        ScanError: if this installation cannot preprocess it.
+    """
     scan = read_scan(bundle.folder / GOLDEN_SCAN)
-    volume = Preprocessor(bundle.config.preprocess)(scan).volume_XYZ
-    return bundle.predict(volume)
+    return Preprocessor(bundle.config.preprocess)(scan).volume_XYZ
+
+
+def predict_golden(bundle: ModelBundle) -> AgePrediction:
+    """Age of the golden scan, through the bundle's preprocessing and all of its networks.
+
+    Raises:
+        ScanError: as `golden_volume`.
+    """
+    return bundle.predict(golden_volume(bundle))
 
 
 def write_expected(bundle: ModelBundle) -> None:

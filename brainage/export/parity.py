@@ -8,25 +8,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from brainage.bundle.files import GOLDEN_SCAN
 from brainage.bundle.model import ModelBundle
-from brainage.preprocess.pipeline import Preprocessor
-from brainage.scans.nifti import read_scan
 
 TOLERANCE_YEARS = 1e-4
 
 _NUM_RANDOM = 3
 _NOISE = 0.5
-
-
-def golden_volume(bundle: ModelBundle) -> npt.NDArray[np.float32]:
-    """The golden scan after the model's preprocessing, (X, Y, Z).
-
-    Raises:
-        ScanError: if this installation cannot preprocess it.
-    """
-    scan = read_scan(bundle.folder / GOLDEN_SCAN)
-    return Preprocessor(bundle.config.preprocess)(scan).volume_XYZ
 
 
 def parity_batches(volume_XYZ: npt.NDArray[np.float32]) -> list[Tensor]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainage.bundle.demonstration import demonstration_limits
+from brainage.bundle.golden import golden_volume
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
 from brainage.errors import BundleError, ConfigError
@@ -22,7 +23,6 @@ from brainage.export.formats import FORMATS, Format
 from brainage.export.graph import AgeGraph
 from brainage.export.parity import (
     TOLERANCE_YEARS,
-    golden_volume,
     largest_difference,
     parity_batches,
 )
