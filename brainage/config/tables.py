@@ -1,7 +1,7 @@
 """The configuration of a paper table: what is trained or measured, and what was published."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ Measure = Literal[
     "test_accuracy_percent",
     "train_error_percent",
     "epoch_minutes",
+    "speedup",
 ]
 
 
@@ -96,6 +97,16 @@ class PanelPart:
             return (method,)
         return tuple(f"{method} {self.sweep.written(value)}" for value in self.sweep.values)
 
+    def columns(self, method: str) -> tuple[str, ...]:
+        """Settings of a row: the swept values, or one empty one.
+
+        Raises:
+            KeyError: if there is no such method.
+        """
+        if self.sweep is None or method in self.controls:
+            return ("",) * len(self.fits_of(method))
+        return tuple(name.removeprefix(f"{method} ") for name in self.fits_of(method))
+
     def panel(self, name: str, *, full: bool) -> ImagesConfig:
         """The panel that trains everything.
 
@@ -121,6 +132,66 @@ class PanelPart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlanPart:
+    """Projections of ``brainage plan``: K blocks on K devices, from costs measured on one.
+
+    Its only method is ``lfnn_l``; its columns are the numbers of blocks.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    config: str
+    """Configuration of a plan, like ``plan/vit_b16.yaml``."""
+    blocks: tuple[int, ...]
+    """Numbers of blocks."""
+    changes: tuple[str, ...] = ()
+    """What is changed in it, like ``batch_size=1``."""
+    images_per_epoch: int | None = None
+    """Images of an epoch, for ``epoch_minutes``."""
+
+    def columns(self, method: str) -> tuple[str, ...]:
+        """Settings of a row.
+
+        Raises:
+            KeyError: if there is no such method.
+        """
+        if method != "lfnn_l":
+            raise KeyError(method)
+        return tuple(f"{number} blocks" for number in self.blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedPart:
+    """Measured steps of ``brainage benchmark speed``, for several numbers of blocks.
+
+    Its methods are those of the configuration.
+    """
+
+    __pydantic_config__ = FORBID_UNKNOWN
+
+    config: str
+    """Configuration of a speed benchmark, like ``speed/vit.yaml``."""
+    blocks: tuple[int, ...]
+    """Numbers of blocks."""
+    methods: tuple[str, ...]
+    """Methods of the configuration that rows name."""
+    images_per_epoch: int | None = None
+    """Images of an epoch, for ``epoch_minutes``."""
+    reduced: str = ""
+    """What is smaller than published, in words."""
+
+    def columns(self, method: str) -> tuple[str, ...]:
+        """Settings of a row.
+
+        Raises:
+            KeyError: if there is no such method.
+        """
+        if method not in self.methods:
+            raise KeyError(method)
+        return tuple(f"{number} blocks" for number in self.blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
 class UsedPart:
     """A part of another table."""
 
@@ -132,6 +203,9 @@ class UsedPart:
     """Its part."""
 
 
+OwnPart = PanelPart | PlanPart | SpeedPart
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartConfig:
     """One experiment of a table: exactly one of its kinds."""
@@ -140,12 +214,22 @@ class PartConfig:
 
     panel: PanelPart | None = None
     """Networks trained on images."""
+    plan: PlanPart | None = None
+    """Projected step times."""
+    speed: SpeedPart | None = None
+    """Measured step times."""
     use: UsedPart | None = None
     """An experiment of another table."""
 
     def __post_init__(self) -> None:
-        kinds = [key for key in ("panel", "use") if getattr(self, key) is not None]
-        require(len(kinds) == 1, "kind", "exactly one of panel, use", kinds)
+        kinds = [each.name for each in fields(self) if getattr(self, each.name) is not None]
+        words = "exactly one of " + ", ".join(each.name for each in fields(self))
+        require(len(kinds) == 1, "kind", words, kinds)
+
+    @property
+    def own(self) -> OwnPart | None:
+        """The experiment; None if it is another table's."""
+        return self.panel or self.plan or self.speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,23 +315,24 @@ def load_tables(names: Sequence[str], overrides: Sequence[str] = ()) -> list[Tab
     return [load_table(name, overrides) for name in wanted]
 
 
-def panel_of(table: TableConfig, part: str) -> tuple[str, str, PanelPart | None]:
-    """Where an experiment is: the names of its table and part, and its panel, if it is one.
+def experiment(table: TableConfig, part: str) -> tuple[str, str, OwnPart]:
+    """Where a part of a table is and what it is: the table and part it belongs to, and its kind.
 
     Raises:
-        ConfigError: if a part names one that does not exist, or one that is borrowed itself.
+        ConfigError: if it is borrowed from a part that does not exist or is borrowed itself.
     """
     own = table.parts[part]
-    if own.use is None:
-        return table.name, part, own.panel
+    if own.own is not None:
+        return table.name, part, own.own
+    assert own.use is not None
     other = load_table(own.use.table)
     found = other.parts.get(own.use.part)
-    if found is None or found.use is not None:
+    if found is None or found.own is None:
         raise ConfigError(
             f"parts.{part}.use: {own.use.table} has no part {own.use.part} of its own; it has "
-            f"{', '.join(k for k, p in other.parts.items() if p.use is None)}"
+            f"{', '.join(k for k, p in other.parts.items() if p.own is not None)}"
         )
-    return other.name, own.use.part, found.panel
+    return other.name, own.use.part, found.own
 
 
 def table_names() -> list[str]:
@@ -300,16 +385,12 @@ def _with_changes(content: dict[str, Any], overrides: Sequence[str]) -> dict[str
 
 
 def _check_row(table: TableConfig, index: int, row: RowConfig) -> None:
-    _, _, panel = panel_of(table, row.part)
-    if panel is None:
-        return
+    _, _, part = experiment(table, row.part)
     try:
-        columns = len(panel.fits_of(row.method))
+        columns = len(part.columns(row.method))
     except KeyError:
-        known = [*panel.methods, *panel.controls]
         raise ConfigError(
-            f"{table.name}: rows.{index}.method: expected one of {', '.join(known)}, "
-            f"got {row.method}"
+            f"{table.name}: rows.{index}.method: {row.part} has no method {row.method}"
         ) from None
     if row.published and len(row.published) != columns:
         raise ConfigError(

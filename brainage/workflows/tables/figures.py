@@ -12,6 +12,7 @@ MEASURES = {
     "test_accuracy_percent": "test accuracy (%)",
     "train_error_percent": "training error (%)",
     "epoch_minutes": "minutes per epoch",
+    "speedup": "speedup over back-propagation",
 }
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brainage.config.tables import PanelPart, TableConfig, panel_of
+from brainage.config.tables import PanelPart, PlanPart, TableConfig, experiment
 from brainage.errors import ConfigError, RunFolderError
-from brainage.workflows.images.run import benchmark_images
 from brainage.workflows.tables.collect import collect
 from brainage.workflows.tables.figures import write_figures
+from brainage.workflows.tables.panel_part import run_panel
 from brainage.workflows.tables.result import TableResult
+from brainage.workflows.tables.speed_part import run_plan, run_speed
 
 _log = logging.getLogger(__name__)
 
@@ -81,30 +82,16 @@ def run_table(
             f"--part: {table.name} has no part {unknown[0]}; it has {', '.join(table.parts)}"
         )
     for name in only or table.parts:
-        owner, own_name, panel = panel_of(table, name)
-        assert panel is not None
+        owner, own_name, part = experiment(table, name)
         _log.info("%s: %s", table.name, name)
-        _run_panel(panel, own_name, out / owner, full=full, jobs=jobs)
+        folder = out / owner / own_name
+        if isinstance(part, PanelPart):
+            run_panel(part, folder, full=full, jobs=jobs)
+        elif isinstance(part, PlanPart):
+            run_plan(part, folder)
+        else:
+            run_speed(part, folder)
     result = collect(table, out)
     result.save(out)
     write_figures(table, result, out)
     return result
-
-
-def _run_panel(panel: PanelPart, name: str, folder: Path, *, full: bool, jobs: int) -> None:
-    place = folder / name
-    if place.is_dir() and not any(place.iterdir()):
-        place.rmdir()
-    begun = (place / "config.yaml").is_file()
-    if place.exists() and not begun:
-        raise RunFolderError(f"{place}: is not a folder of this experiment; choose another --out")
-    config = panel.panel(name, full=full)
-    try:
-        benchmark_images(config, runs_folder=folder, resume=place if begun else None, jobs=jobs)
-    except ConfigError as error:
-        if begun and "another configuration" in str(error):
-            raise ConfigError(
-                f"{place}: was begun with other settings (another scale, or other --set); use the "
-                "same, choose another --out or remove the folder"
-            ) from error
-        raise
