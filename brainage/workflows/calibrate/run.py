@@ -39,9 +39,10 @@ from brainage.workflows.evaluate.leakage import (
     refuse_repeats,
     refuse_training_scans,
 )
-from brainage.workflows.evaluate.run import PREDICTIONS, Prediction, refuse_other_results
+from brainage.workflows.evaluate.run import PREDICTIONS, Prediction
 from brainage.workflows.evaluate.table import joined_predictions
 from brainage.workflows.model_source import model_folder
+from brainage.workflows.out_folder import refuse_foreign_folder
 from brainage.workflows.predict.run import predict_records, refuse_input_as_output
 from brainage.workflows.train.run_folder import write_text
 
@@ -74,7 +75,7 @@ def calibrate(
     """
     beside = report_folder(out)
     _refuse_existing(out)
-    refuse_other_results(beside)
+    refuse_foreign_folder(beside, "results")
     with model_folder(model) as folder:
         gathered, seed = _gather(
             source, load_bundle(folder), beside / PREDICTIONS, how,

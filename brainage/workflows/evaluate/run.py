@@ -21,6 +21,7 @@ from brainage.workflows.evaluate.table import (
     with_training_mean,
 )
 from brainage.workflows.model_source import model_folder
+from brainage.workflows.out_folder import refuse_foreign_folder
 from brainage.workflows.predict.run import predict_records, predictor_name, refuse_input_as_output
 
 PREDICTIONS = "predictions.csv"
@@ -65,7 +66,8 @@ def evaluate_scans(
         BrainageError: if source, model or folder cannot be used, or a check fails. A bad scan
             costs its row only.
     """
-    refuse_other_results(out)
+    # Results of an evaluation have names that those of a training run have, too.
+    refuse_foreign_folder(out, "results")
     bundle = _load(model)
     bundle.check_answer(how.answer)
     records = find_scans(source, how.root, require_ages=True, subject_from=how.subject_from).records
@@ -117,7 +119,8 @@ def evaluate_table(
     Raises:
         BrainageError: if table, model or folder cannot be used, or a check fails.
     """
-    refuse_other_results(out)
+    # Results of an evaluation have names that those of a training run have, too.
+    refuse_foreign_folder(out, "results")
     table = read_predictions(predictions)
     places = [(predictions.parent / scan.scan, scan.subject) for scan in table.scans]
     checks = Checks(consent, identities(places))
@@ -147,22 +150,6 @@ def evaluate_table(
         facts=facts,
     )
     return write_evaluation(scored, out)
-
-
-def refuse_other_results(out: Path) -> None:
-    """Results of an evaluation have names that those of a training run have, too.
-
-    Raises:
-        RunFolderError: if ``out`` is a file, or the folder of a run or of a model.
-    """
-    if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out}: is a file, not a folder for the results")
-    for name in ("config.yaml", "model.yaml"):
-        if (out / name).exists():
-            raise RunFolderError(
-                f"{out}: holds a run or a model ({name}), whose results would be replaced; give "
-                "--out another folder"
-            )
 
 
 def _load(model: str) -> ModelBundle:

@@ -24,6 +24,7 @@ from brainage.explain.regions import RegionRow, region_rows, shares_by_region, t
 from brainage.explain.scan_space import to_scan_grid
 from brainage.preprocess.pipeline import PreprocessedScan
 from brainage.preprocess.state import Image, Matrix
+from brainage.workflows.out_folder import refuse_foreign_folder
 
 EXPLANATION = Path("explanation.json")
 REGIONS_TABLE = Path("regions.csv")
@@ -70,13 +71,7 @@ def prepare_folder(out: Path, scan: Path) -> None:
     Raises:
         RunFolderError: if it is a file, holds a run, a model or such a scan, or cannot be written.
     """
-    if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out}: is a file, not a folder for the explanation")
-    for name in ("config.yaml", "model.yaml"):
-        if (out / name).exists():
-            raise RunFolderError(
-                f"{out}: holds a run or a model ({name}); give --out another folder"
-            )
+    refuse_foreign_folder(out, "explanation")
     names = [EXPLANATION, REGIONS_TABLE, PICTURE]
     names += [name for method in METHODS for name in map_names(method)]
     if scan.resolve() in {(out / name).resolve() for name in names}:

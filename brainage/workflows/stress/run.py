@@ -18,13 +18,11 @@ from brainage.stress.perturbation import Perturbation
 from brainage.stress.results import StressResults
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.model_source import model_folder
+from brainage.workflows.out_folder import refuse_foreign_folder
 from brainage.workflows.stress.jobs import RowMaker
 from brainage.workflows.stress.output import StressOutput, StressSummary
 
 _log = logging.getLogger(__name__)
-
-# Files that say that a folder is somebody's run or model.
-FOREIGN = ("model.yaml", "config.yaml", "dataset_description.json", "participants.tsv")
 
 
 def stress(
@@ -130,12 +128,6 @@ def _results(test: StressTest, name: str, measured: Sequence[Measured]) -> Stres
 
 def _refuse_folder(out: Path, inputs: Sequence[Path]) -> None:
     """Results must not land among somebody's data."""
-    if out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out}: expected a folder for the results, it is a file")
     if os.path.realpath(out) in {os.path.realpath(path) for path in inputs}:
         raise RunFolderError(f"{out}: is what is tested; give --out another name")
-    found = [name for name in FOREIGN if (out / name).exists()]
-    if found:
-        raise RunFolderError(
-            f"{out}: holds a run, a model or a data set ({found[0]}); give --out another folder"
-        )
+    refuse_foreign_folder(out, "results", with_data_sets=True)

@@ -136,7 +136,7 @@ def test_the_exit_code_tells_failures_and_if_strict_excesses(made, strict, code)
         (["{scan}", "--config", "nowhere.yaml"], "no configuration nowhere.yaml"),
         (["{scan}", "--answer", "block9"], "answer: expected one of"),
         (["{scan}", "--model", "nowhere"], "nowhere"),
-        (["{scan}", "--out", "{scan}"], "expected a folder"),
+        (["{scan}", "--out", "{scan}"], "is what is tested"),
         (["{scan}", "--out", "{folder}"], "holds a run, a model or a data set"),
     ],
 )
