@@ -1,8 +1,6 @@
 """``qc.csv``: every input scan of a run in input order, with its quality figures or its failure."""
 
-import csv
 import errno
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from pathlib import Path
 from brainage.derivatives.files import write_bytes
 from brainage.errors import RunFolderError
 from brainage.preprocess.quality import FIGURES
+from brainage.scans.table import csv_lines
 
 _FIGURE_NAMES = tuple(figure.name for figure in FIGURES)
 COLUMNS = (
@@ -110,7 +109,5 @@ def append_quality_row(row: QualityRow, path: Path) -> None:
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
     # Names of files are bytes; those that are no UTF-8 are written as they are.
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return csv_lines(rows).encode("utf-8", "surrogateescape")

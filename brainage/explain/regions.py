@@ -1,7 +1,5 @@
 """A map summed up by region, hemisphere and tissue."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
@@ -10,6 +8,7 @@ import numpy as np
 from brainage.explain.atlas import HEMISPHERES, TISSUE_NAMES, Atlas
 from brainage.explain.landmarks import REGIONS
 from brainage.preprocess.state import Image, Mask
+from brainage.scans.table import csv_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +75,9 @@ def shares_by_region(rows: list[RegionRow]) -> Mapping[str, float]:
 
 def table_text(rows: list[RegionRow]) -> str:
     """The rows as CSV; numbers to six significant digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([entry.name for entry in fields(RegionRow)])
-    for row in rows:
-        writer.writerow(
-            [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in asdict(row).values()]
-        )
-    return text.getvalue()
+    header = [entry.name for entry in fields(RegionRow)]
+    cells = [
+        [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in asdict(row).values()]
+        for row in rows
+    ]
+    return csv_lines([header, *cells])

@@ -3,7 +3,6 @@
 The columns are described in ``data_manifests/README.md``.
 """
 
-import csv
 import difflib
 import logging
 import os
@@ -15,7 +14,7 @@ from brainage.errors import ManifestError
 from brainage.scans.located import is_there
 from brainage.scans.manifest_rows import RowReader
 from brainage.scans.record import Manifest, ScanRecord, entity, run_of
-from brainage.scans.table import Table, read_table, refuse_problems
+from brainage.scans.table import Table, csv_line, read_table, refuse_problems
 
 __all__ = [
     "COLUMNS",
@@ -88,10 +87,9 @@ def write_manifest(records: Iterable[ScanRecord], path: Path, root: Path) -> Non
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
+            file.write(csv_line(columns))
             for record in records:
-                writer.writerow([_cell(record, column, root.resolve()) for column in columns])
+                file.write(csv_line([_cell(record, column, root.resolve()) for column in columns]))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""Delimited text as rows of named cells, with the faults a spreadsheet export can have."""
+"""Delimited text as rows of named cells, with the faults a spreadsheet export can have; CSV."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,25 @@ def read_table(path: Path, delimiters: str = ",;\t") -> Table:
     except csv.Error as error:
         raise ManifestError(f"{path}: row {reader.line_num}: not a table: {error}") from error
     return Table(columns, tuple(rows), tuple(problems))
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """A row as CSV text; None is an empty cell.
+
+    A carriage return is quoted, too, which the library's writer forgets where lines end in a line
+    feed alone: names of files may hold one, and reading would take it for the end of the row.
+    """
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    quoted = [
+        '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+        for text in texts
+    ]
+    return ",".join(quoted) + "\n"
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV text, as `csv_line` has them."""
+    return "".join(csv_line(cells) for cells in rows)
 
 
 def refuse_problems(path: Path, problems: Sequence[str]) -> None:

@@ -18,7 +18,12 @@ def row(scan: str, **cells) -> QualityRow:
 
 
 def test_rows_that_are_added_one_by_one_are_those_of_the_whole_table(tmp_path):
-    rows = [row("a,b"), row("c", status="failed", reason='no "brain"\nfound'), row("\udce9.nii")]
+    rows = [
+        row("a,b"),
+        row("c", status="failed", reason='no "brain"\nfound'),
+        row("\udce9.nii"),
+        row("d\re"),
+    ]
     write_quality_table(rows, tmp_path / "whole.csv")
     write_quality_table(rows[:1], tmp_path / "grown.csv")
     for each in rows[1:]:

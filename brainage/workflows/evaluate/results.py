@@ -1,7 +1,5 @@
 """What an evaluation leaves behind: report, figures, metrics, and a row for every scan."""
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from brainage.reporting.evaluation_report import (
     write_evaluation_report,
 )
 from brainage.reporting.formatting import decimals, interval
+from brainage.scans.table import csv_lines
 from brainage.workflows.evaluate.checks import Checks
 from brainage.workflows.evaluate.table import PredictedTable
 from brainage.workflows.train.run_folder import write_text
@@ -146,23 +145,21 @@ def evaluated_rows(evaluation: Evaluation, model: str) -> str:
         "interval_low",
         "interval_high",
     )
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*names, *numbers, "brain_age_gap", *corrected, "model_hash"])
+    rows: list[list[object]] = [[*names, *numbers, "brain_age_gap", *corrected, "model_hash"]]
     for index, scan in enumerate(evaluation.predictions):
         values = [
             *(getattr(scan, name) for name in numbers),
             scan.predicted_age - scan.age_years,
             *(float(ages[index]) for ages in corrected.values()),
         ]
-        writer.writerow(
+        rows.append(
             [
                 *(getattr(scan, name) for name in names),
                 *("" if value is None else f"{value:.4f}" for value in values),
                 model,
             ]
         )
-    return stream.getvalue()
+    return csv_lines(rows)
 
 
 def _metrics(scored: Scored, summary: EvaluateSummary) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from brainage.errors import RunFolderError
 from brainage.scans.record import ScanRecord
+from brainage.scans.table import csv_line, csv_lines
 from brainage.workflows.predict.journal import Cells, RowJournal
 from brainage.workflows.predict.row import COLUMNS, ScanPrediction, cell_text
 
@@ -140,7 +141,7 @@ class PredictionTable:
         try:
             with part.open("w", newline="", encoding="utf-8", errors=_ANY_NAME) as stream:
                 rows = [self.kept[index] for index in range(self._next)]
-                stream.writelines(csv_line(row) for row in [COLUMNS, *rows])
+                stream.write(csv_lines([COLUMNS, *rows]))
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(self.path)
@@ -180,15 +181,6 @@ class PredictionTable:
         if self._next == self._num_rows:
             self._journal.remove()
         self._journal.close()
-
-
-def csv_line(cells: Sequence[str]) -> str:
-    """A row as CSV text. A carriage return is quoted, too, which the library's writer forgets."""
-    quoted = [
-        '"' + cell.replace('"', '""') + '"' if any(c in cell for c in ',"\r\n') else cell
-        for cell in cells
-    ]
-    return ",".join(quoted) + "\n"
 
 
 def _refuse_no_file(path: Path) -> None:

@@ -1,7 +1,5 @@
 """What a stress test leaves: tables, figures, pictures, a page, and its summary."""
 
-import csv
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -10,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from brainage.derivatives.files import write_together
 from brainage.errors import RunFolderError
 from brainage.reporting.report import write_pictures
+from brainage.scans.table import csv_lines
 from brainage.stress.figures import draw_results, label
 from brainage.stress.measure import Measured
 from brainage.stress.page import caption, write_stress_page
@@ -36,6 +36,10 @@ class StressOutput:
         self.created = created
         self._num_scans = 0
         self._shown: list[tuple[StressRow, Picture]] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{folder}: cannot write: {error.strerror}") from error
         self._write(TABLE, _table(()))
 
     def write(self, results: StressResults, of_scan: Sequence[Measured]) -> None:
@@ -63,17 +67,7 @@ class StressOutput:
 
     def _write(self, name: str, content: bytes) -> None:
         """A file that appears at once or not at all."""
-        path = self.folder / name
-        part = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                part.write_bytes(content)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error
+        write_together(self.folder, {Path(name): content})
 
     def _picture_name(self, row: StressRow) -> str:
         return f"{self._num_scans}_{re.sub(r'[^A-Za-z0-9._-]', '_', row.subject)}.png"
@@ -142,7 +136,6 @@ class StressSummary:
 
 
 def _table(rows: Sequence[StressRow]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *(row.cells() for row in rows)])
     # Names of files are bytes; those that are no UTF-8 are written as they are.
-    return text.getvalue().encode("utf-8", errors="surrogateescape")
+    text = csv_lines([COLUMNS, *(row.cells() for row in rows)])
+    return text.encode("utf-8", errors="surrogateescape")

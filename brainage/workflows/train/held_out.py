@@ -1,7 +1,5 @@
 """Predictions of scans their model did not see, gathered over the fits of a run."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ from brainage.data.splits import Split
 from brainage.reporting.metrics import AgeMetrics, age_metrics
 from brainage.reporting.run_report import Baseline, PredictedScan
 from brainage.scans.record import UNKNOWN
+from brainage.scans.table import csv_lines
 from brainage.workflows.train.baselines import METHODS, baseline_ages, prepare_baselines
 from brainage.workflows.train.cohort import Cohort
 from brainage.workflows.train.fitting import Fit
@@ -124,15 +123,13 @@ class HeldOut:
 
     def csv(self) -> str:
         """The same rows with every block's prediction, as CSV text."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
         answers = self._answers("block{}")
-        writer.writerow(
+        rows: list[list[object]] = [
             ["scan", "subject", "session", "sex", "site", "fold", "age_years", "predicted_age",
              "brain_age_gap", "training_mean_age_years",
              *(f"{name}_age" for name in self.baseline_ages),
              *(f"{answer}_predicted_age" for answer in answers)]
-        )  # fmt: skip
+        ]  # fmt: skip
         for row, index in enumerate(self.indices):
             record = self.cohort.records[index]
             numbers = [
@@ -144,8 +141,8 @@ class HeldOut:
                 *(ages[row] for ages in answers.values()),
             ]
             names = [record.scan, record.subject, record.session, record.sex, record.site]
-            writer.writerow([*names, self.folds[row] + 1, *(f"{value:.4f}" for value in numbers)])
-        return stream.getvalue()
+            rows.append([*names, self.folds[row] + 1, *(f"{value:.4f}" for value in numbers)])
+        return csv_lines(rows)
 
     def _metrics_of(self, predicted: npt.NDArray[np.float64]) -> AgeMetrics:
         return age_metrics(

@@ -1,7 +1,5 @@
 """Held-out predictions of folds that were drawn several times: each repeat, and their mean."""
 
-import csv
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brainage.config.run import RunConfig
+from brainage.scans.table import csv_lines
 from brainage.workflows.train.cohort import Cohort
 from brainage.workflows.train.fitting import Fit
 from brainage.workflows.train.held_out import HeldOut, gather
@@ -41,18 +40,18 @@ class Repeats:
 
     def csv(self) -> str:
         """One row for every scan and repeat, as CSV text."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["scan", "subject", "repeat", "fold", "age_years", "predicted_age"])
+        rows: list[list[object]] = [
+            ["scan", "subject", "repeat", "fold", "age_years", "predicted_age"]
+        ]
         for number, held_out in enumerate(self.each):
             for row, index in enumerate(held_out.indices):
                 record = held_out.cohort.records[index]
                 ages = (held_out.age_years[row], held_out.predicted_age[row])
-                writer.writerow(
+                rows.append(
                     [record.scan, record.subject, number + 1, held_out.folds[row] + 1]
                     + [f"{age:.4f}" for age in ages]
                 )
-        return stream.getvalue()
+        return csv_lines(rows)
 
 
 def gather_repeats(

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from brainage.cli import run
 from brainage.errors import RunFolderError
 from brainage.stress.config import Budgets, StressConfig
-from brainage.workflows.stress.output import StressSummary
+from brainage.workflows.stress.output import StressOutput, StressSummary
 from brainage.workflows.stress.run import stress
 from brainage.workflows.stress.settings import stress_settings
 from tests.stress.made_up import results, row, rows
@@ -104,8 +105,16 @@ def test_what_is_over_budget_is_loud(stressed):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(cohort, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="cannot be written"):
+    with pytest.raises(RunFolderError, match="cannot write"):
         stress(cohort.unseen_scan, model=None, out=tmp_path / "file" / "out", config=STRICT)
+
+
+def test_a_carriage_return_in_a_name_ends_no_row(tmp_path):
+    output = StressOutput(tmp_path, datetime.now().astimezone())
+    made = rows(scan="a\rb.nii")
+    output.write(results(made), ())
+    with (tmp_path / "stress.csv").open(newline="") as stream:
+        assert [row["scan"] for row in csv.DictReader(stream)] == ["a\rb.nii"] * len(made)
 
 
 @pytest.mark.parametrize(
