@@ -5,7 +5,12 @@ import logging
 import pytest
 
 from brainage.bundle.load import load_bundle
-from brainage.bundle.versions import RECORDED_PACKAGES, differing_versions, recorded_versions
+from brainage.bundle.versions import (
+    RECORDED_PACKAGES,
+    differing_versions,
+    recorded_versions,
+    version_differences,
+)
 from brainage.config.yaml_text import read_yaml, to_yaml
 from brainage.errors import BundleError
 from tests.safety.hostile import seal
@@ -50,6 +55,11 @@ def test_a_package_that_was_not_noted_is_told():
     del versions["deepbet"]
     (told,) = differing_versions(versions)
     assert told.startswith("deepbet None")
+
+
+def test_a_package_that_is_not_here_is_told():
+    (found,) = version_differences({**recorded_versions(), "no-such-package": "1.0"})
+    assert found == ("no-such-package", "1.0", None)
 
 
 def test_damaged_versions_are_refused(copied):

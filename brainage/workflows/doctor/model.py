@@ -1,14 +1,13 @@
 """A model: what it is, made with which versions, and whether it computes here what it did then."""
 
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from brainage import __version__
 from brainage.bundle.files import MODEL, read_yaml
 from brainage.bundle.golden import TOLERANCE_YEARS, GoldenResult, replay_golden
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
+from brainage.bundle.versions import version_differences
 from brainage.errors import BrainageError
 from brainage.workflows.doctor.finding import Finding
 from brainage.workflows.doctor.probe import ModelRefused
@@ -108,24 +107,17 @@ def _numbers(bundle: ModelBundle) -> str:
 
 
 def _versions(saved_with: object) -> Finding:
-    """Versions that differ; the golden scan tells whether that matters.
-
-    What follows a plus sign tells how a package was built, for which accelerator: no difference.
-    """
-    then = saved_with if isinstance(saved_with, dict) else {}
-    here = {name: _version(name) for name in then}
-    differing = {
-        name: {"saved_with": str(then[name]), "here": here[name]}
-        for name in then
-        if _public(here[name]) != _public(str(then[name]))
-    }
+    """Versions that differ; the golden scan tells whether that matters."""
+    noted = saved_with if isinstance(saved_with, dict) else {}
+    differing = version_differences(noted)
     told = ", ".join(
-        f"{name} {each['here'] or 'not installed'} here, {each['saved_with']} then"
-        for name, each in differing.items()
+        f"{package} {here or 'not installed'} here, {then} then"
+        for package, then, here in differing
     )
-    same = f"the {len(then)} that were noted are the same here" if then else "none were noted"
+    same = f"the {len(noted)} that were noted are the same here" if noted else "none were noted"
     found = f"{told}; the golden scan tells whether it matters" if differing else same
-    return _ok("versions", found, {"differing": differing})
+    values = {package: {"saved_with": then, "here": here} for package, then, here in differing}
+    return _ok("versions", found, {"differing": values})
 
 
 def _golden(bundle: ModelBundle) -> Finding:
@@ -162,19 +154,6 @@ def _golden_values(result: GoldenResult, difference: float) -> dict[str, Any]:
         "tolerance_years": TOLERANCE_YEARS,
         "agrees": result.agrees,
     }
-
-
-def _version(name: str) -> str | None:
-    if name == "brainage":
-        return __version__
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _public(named: str | None) -> str | None:
-    return named if named is None else named.partition("+")[0]
 
 
 def _number(count: int, what: str) -> str:
