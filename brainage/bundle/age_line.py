@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brainage.bundle.files import finite
 from brainage.errors import CohortError
 
 LEAST_SLOPE = 0.2
 """A flatter line is not inverted: it would multiply the noise of a prediction by more than 5."""
 LEAST_SUBJECTS = 20
-MOST = 1e12
-"""No number of a calibration is larger."""
+"""Fewer people, who were not trained on, are too few for a line."""
 LEAST_AGE_SD_YEARS = 5.0
 """Where ages vary less, a slope is mostly noise, and only the mean gap is taken out."""
 
@@ -57,18 +57,6 @@ def line_from_mapping(values: Mapping[str, Any]) -> AgeLine:
         intercept_years=finite(values["intercept_years"]),
         n=int(finite(values["n"])),
     )
-
-
-def finite(value: Any) -> float:
-    """A number as JSON has it.
-
-    Raises:
-        ValueError: if it is no number, or none that can be counted with.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not abs(value) < MOST:
-        raise ValueError(f"expected a finite number, got {value!r:.40}")
-    return float(value)
 
 
 def fit_age_line(

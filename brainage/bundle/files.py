@@ -22,6 +22,12 @@ CARD = "MODEL_CARD.md"
 GOLDEN_SCAN = "golden/scan.nii.gz"
 GOLDEN_EXPECTED = "golden/expected.json"
 
+SUBJECT_HASHES = "training_subject_hashes"
+SCAN_HASHES = "training_scan_sha256"
+"""Keys of ``calibration.json``: who the model was trained on, and on which scans, by hashes."""
+MOST = 1e12
+"""No number of a calibration is larger."""
+
 REQUIRED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION, CARD, GOLDEN_SCAN, GOLDEN_EXPECTED)
 HASHED = (WEIGHTS, MODEL, PREPROCESSING, CALIBRATION, TRAINING_SPACE)
 """What the model's hash covers: everything that decides a row of predictions. The last is absent
@@ -85,3 +91,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BundleError(f"{path}: damaged: expected an object, got {type(values).__name__}")
     return values
+
+
+def finite(value: Any) -> float:
+    """A number as JSON has it.
+
+    Raises:
+        ValueError: if it is no number, or none that can be counted with.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) < MOST:
+        raise ValueError(f"expected a finite number, got {value!r:.40}")
+    return float(value)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from brainage.bundle.age_line import finite
+from brainage.bundle.files import finite
 
 
 class AgeInterval(NamedTuple):

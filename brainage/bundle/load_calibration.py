@@ -4,17 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from brainage.bundle.age_line import AgeLine, finite, line_from_mapping
-from brainage.bundle.files import CALIBRATION, TRAINING_SPACE, read_json
+from brainage.bundle.age_line import AgeLine, line_from_mapping
+from brainage.bundle.files import (
+    CALIBRATION,
+    SCAN_HASHES,
+    SUBJECT_HASHES,
+    TRAINING_SPACE,
+    finite,
+    read_json,
+)
 from brainage.bundle.intervals import Intervals, intervals_from_mapping
 from brainage.bundle.space_file import read_space
 from brainage.bundle.training_space import TrainingSpace
 from brainage.errors import BundleError
 
 Read = TypeVar("Read")
-
-IDENTITIES = ("training_scan_sha256", "training_subject_hashes")
-"""Who the model was trained on, by hashes."""
 
 
 class LoadedNumbers(NamedTuple):
@@ -43,7 +47,7 @@ def load_calibration(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: damaged: expected training_age_range_years as two ages, got {ages!r:.80}"
         )
-    for name in IDENTITIES:
+    for name in (SCAN_HASHES, SUBJECT_HASHES):
         hashes = calibration.get(name, [])
         if not (isinstance(hashes, list) and all(isinstance(each, str) for each in hashes)):
             raise BundleError(f"{path}: damaged: {name}: expected a list of hashes")

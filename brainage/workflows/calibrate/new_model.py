@@ -3,17 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from brainage.bundle.files import CARD
+from brainage.bundle.files import CARD, SCAN_HASHES, SUBJECT_HASHES
 from brainage.bundle.honest_numbers import HonestNumbers
 from brainage.bundle.model import ModelBundle
 from brainage.scans.record import ScanRecord
 from brainage.workflows.calibrate.controls import Controls
-from brainage.workflows.evaluate.leakage import (
-    SCAN_HASHES,
-    SUBJECT_HASHES,
-    ScanIdentity,
-    training_identities,
-)
+from brainage.workflows.evaluate.leakage import ScanIdentity, training_identities
 from brainage.workflows.train.honest_card import calibrated_section
 
 

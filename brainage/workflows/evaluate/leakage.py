@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from brainage.bundle.files import SCAN_HASHES, SUBJECT_HASHES
 from brainage.data.splits import Split
 from brainage.errors import BundleError, CohortError, ScanError
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan_bytes
 from brainage.tracking.progress import StageProgress
 
-SUBJECT_HASHES = "training_subject_hashes"
-SCAN_HASHES = "training_scan_sha256"
 _SUBJECT_DIGITS = 16
 _SCAN_DIGITS = 32
 

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from brainage.bundle.answer import AgePrediction
+from brainage.bundle.files import SCAN_HASHES, SUBJECT_HASHES
 from brainage.bundle.flags import scan_flags
 from brainage.bundle.model import ModelBundle
 from brainage.scans.record import ScanRecord
-from brainage.workflows.evaluate.leakage import SCAN_HASHES, SUBJECT_HASHES, subject_hash
+from brainage.workflows.evaluate.leakage import subject_hash
 from brainage.workflows.predict.volumes import VolumeOutcome
 
 _log = logging.getLogger(__name__)
