@@ -2,6 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 MAX_AGE_YEARS = 120.0
 
@@ -32,6 +35,20 @@ def years_per_unit(units: str) -> float:
     if word not in _YEARS_PER_UNIT:
         raise ValueError(f"age units: expected years, months, weeks or days, got {units!r}")
     return _YEARS_PER_UNIT[word]
+
+
+def given_age(value: Any) -> float:
+    """An age that a program gives as a number, in years.
+
+    Raises:
+        ValueError: if it is no number, or none from 0 to 120 years; says what was got.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(
+        value, bool
+    )
+    if not is_number or not 0 <= value <= MAX_AGE_YEARS:
+        raise ValueError(f"expected years from 0 to {MAX_AGE_YEARS}, got {value!r:.40}")
+    return float(value)
 
 
 def parse_age(text: str, units: str = "years") -> Age:

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainage.scans.ages import MAX_AGE_YEARS, parse_age, years_per_unit
+from brainage.scans.ages import MAX_AGE_YEARS, given_age, parse_age, years_per_unit
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,17 @@ def test_the_upper_bound_is_in_years_whatever_the_unit():
 def test_an_unknown_unit_is_refused():
     with pytest.raises(ValueError, match="got 'hours'"):
         years_per_unit("hours")
+
+
+@pytest.mark.parametrize("age", [0, 23, 23.5, 120.0, np.float32(7.5), np.int64(120)])
+def test_numbers_from_0_to_120_are_ages(age):
+    assert given_age(age) == age
+    assert type(given_age(age)) is float
+
+
+@pytest.mark.parametrize(
+    "age", [-1, 120.5, 10**400, float("nan"), float("inf"), True, "23", None, [23], np.bool_(1)]
+)
+def test_anything_else_is_no_age_and_is_told_in_short(age):
+    with pytest.raises(ValueError, match=r"^expected years from 0 to 120.0, got .{1,40}$"):
+        given_age(age)

@@ -16,7 +16,7 @@ from brainage.bundle.demonstration import demonstration_limits
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
 from brainage.errors import ConfigError, ManifestError
-from brainage.scans.ages import MAX_AGE_YEARS
+from brainage.scans.ages import given_age
 from brainage.scans.record import ScanRecord
 from brainage.scans.source import find_scans
 from brainage.workflows.model_source import model_folder
@@ -241,10 +241,11 @@ def _with_ages(
         )
     with_ages = []
     for record, age in zip(records, ages_years, strict=True):
-        number = isinstance(age, int | float | np.number) and not isinstance(age, bool)
-        if age is not None and not (number and 0 <= age <= MAX_AGE_YEARS):
-            raise ConfigError(f"ages_years: expected years from 0 to {MAX_AGE_YEARS}, got {age!r}")
-        with_ages.append(replace(record, age_years=None if age is None else float(age)))
+        try:
+            known = None if age is None else given_age(age)
+        except ValueError as error:
+            raise ConfigError(f"ages_years: {error}") from error
+        with_ages.append(replace(record, age_years=known))
     return with_ages
 
 

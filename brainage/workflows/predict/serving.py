@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from brainage.errors import ConfigError, ManifestError
-from brainage.scans.ages import MAX_AGE_YEARS
+from brainage.scans.ages import given_age
 from brainage.workflows.predict.library import AgeModel, load_model
 from brainage.workflows.predict.row import ScanPrediction
 
@@ -121,7 +121,10 @@ def _checked(request: Request, where: str) -> dict[str, Any]:
             kind = type(said[name]).__name__
             raise ConfigError(f"{where}: {name}: expected text, got {kind} {said[name]!r:.40}")
     if "age_years" in said:
-        said["age_years"] = _age(said["age_years"], where)
+        try:
+            said["age_years"] = given_age(said["age_years"])
+        except ValueError as error:
+            raise ConfigError(f"{where}: age_years: {error}") from error
     if "image" in said:
         said["image"] = _decoded(said["image"], where)
     return said
@@ -132,15 +135,6 @@ def _is_text(value: Any) -> bool:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         return False
     return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _age(value: Any, where: str) -> float:
-    number = not isinstance(value, bool) and isinstance(value, int | float | np.number)
-    if not number or not 0 <= value <= MAX_AGE_YEARS:
-        raise ConfigError(
-            f"{where}: age_years: expected years from 0 to {MAX_AGE_YEARS}, got {value!r:.40}"
-        )
-    return float(value)
 
 
 def _decoded(text: str, where: str) -> bytes:
