@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from brainage.reporting.estimates import Estimate, bootstrap_estimates, subject_groups
 from brainage.reporting.groups import age_decades, in_order
-from brainage.reporting.resampling import Floats
+from brainage.reporting.resampling import Floats, Indices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,33 @@ class Coverage:
     by_age: tuple[CoverageRow, ...]
 
 
+def coverage_row(
+    label: str, age_years: Floats, low_years: Floats, high_years: Floats, subjects: Indices
+) -> CoverageRow:
+    """Coverage and width of the intervals of one group, with intervals of their own.
+
+    Args:
+        label: names the group.
+        age_years: shape (N,).
+        low_years: shape (N,).
+        high_years: shape (N,).
+        subjects: the subject of each scan, numbered from 0; they are what is resampled.
+    """
+    inside = ((low_years <= age_years) & (age_years <= high_years)).astype(np.float64)
+
+    def statistics(weights: Floats) -> dict[str, Floats]:
+        total = weights.sum(axis=1)
+        return {
+            "coverage": weights @ inside / total,
+            "width": weights @ (high_years - low_years) / total,
+        }
+
+    found = bootstrap_estimates(statistics, subjects)
+    return CoverageRow(
+        label=label, n=len(age_years), coverage=found["coverage"], width_years=found["width"]
+    )
+
+
 def interval_coverage(
     age_years: npt.ArrayLike,
     interval_low: npt.ArrayLike,
@@ -56,24 +83,11 @@ def interval_coverage(
     age = np.asarray(age_years, dtype=np.float64)
     low = np.asarray(interval_low, dtype=np.float64)
     high = np.asarray(interval_high, dtype=np.float64)
-    inside = ((low <= age) & (age <= high)).astype(np.float64)
 
     def row(label: str, members: npt.NDArray[np.bool_]) -> CoverageRow:
-        def statistics(weights: Floats) -> dict[str, Floats]:
-            total = weights.sum(axis=1)
-            return {
-                "coverage": weights @ inside[members] / total,
-                "width": weights @ (high - low)[members] / total,
-            }
-
         names = np.asarray(subjects, dtype=str)[members]
-        found = bootstrap_estimates(statistics, subject_groups(names.tolist(), len(names)))
-        return CoverageRow(
-            label=label,
-            n=int(members.sum()),
-            coverage=found["coverage"],
-            width_years=found["width"],
-        )
+        groups = subject_groups(names.tolist(), len(names))
+        return coverage_row(label, age[members], low[members], high[members], groups)
 
     decades = np.asarray(age_decades(age), dtype=str)
     return Coverage(

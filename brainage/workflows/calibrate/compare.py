@@ -10,6 +10,7 @@ from brainage.bundle.age_line import AgeLine, ages_allow_slope, least_squares
 from brainage.bundle.honest_numbers import draw_folds, intervals_of_others
 from brainage.bundle.intervals import Intervals
 from brainage.bundle.model import ModelBundle
+from brainage.reporting.coverage import coverage_row
 from brainage.reporting.estimates import Estimate, bootstrap_estimates
 from brainage.reporting.resampling import Floats, weighted_correlation, weighted_ranks
 from brainage.workflows.calibrate.controls import Controls
@@ -138,13 +139,7 @@ def _age_row(name: str, age: Floats, given: Floats, raw: Floats) -> AgeRow:
 
 
 def _interval_row(name: str, nominal: float, age: Floats, low: Floats, high: Floats) -> IntervalRow:
-    inside = ((low <= age) & (age <= high)).astype(np.float64)
-
-    def statistics(weights: Floats) -> dict[str, Floats]:
-        total = weights.sum(axis=1)
-        return {"coverage": weights @ inside / total, "width": weights @ (high - low) / total}
-
-    found = bootstrap_estimates(statistics, np.arange(len(age)))
+    found = coverage_row(name, age, low, high, np.arange(len(age)))
     return IntervalRow(
-        name=name, nominal=nominal, coverage=found["coverage"], width_years=found["width"]
+        name=name, nominal=nominal, coverage=found.coverage, width_years=found.width_years
     )
