@@ -22,7 +22,8 @@ from brainage.workflows.evaluate.table import (
 )
 from brainage.workflows.model_source import model_folder
 from brainage.workflows.out_folder import refuse_foreign_folder
-from brainage.workflows.predict.run import predict_records, predictor_name, refuse_input_as_output
+from brainage.workflows.predict.make_row import predictor_name
+from brainage.workflows.predict.run import predict_records, refuse_input_as_output
 
 PREDICTIONS = "predictions.csv"
 

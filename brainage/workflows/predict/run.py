@@ -25,13 +25,6 @@ from brainage.workflows.predict.stream import predict_each
 from brainage.workflows.predict.table import PredictionTable, TableContent
 from brainage.workflows.summary import PredictSummary
 
-__all__ = [
-    "predict",
-    "predict_records",
-    "predictor_name",
-    "refuse_input_as_output",
-]
-
 _log = logging.getLogger(__name__)
 
 
