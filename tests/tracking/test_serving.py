@@ -1,13 +1,11 @@
 """What MLflow's scoring server answers for a folder model: rows, or a 4xx that says why."""
 
 import json
-import warnings
 
 import pytest
 
-from brainage.tracking.mlflow_api import MlflowClient, MlflowException
-from brainage.tracking.mlflow_model import log_folder_model
-from tests.tracking.stores import new_store
+from brainage.tracking.mlflow_api import MlflowException
+from tests.tracking.logged import log_model
 
 # MLflow's own, of modules that it imports to serve.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
@@ -20,27 +18,10 @@ def served(tmp_path_factory):
     from mlflow.pyfunc.scoring_server import invocations
 
     folder = tmp_path_factory.mktemp("served")
-    client = MlflowClient(new_store(folder))
-    experiment = client.create_experiment("x", artifact_location=(folder / "files").as_uri())
-    run = client.create_run(experiment)
     (folder / "model").mkdir()
     (folder / "model" / "age.txt").write_text("40")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's are about itself
-        log_folder_model(
-            client,
-            experiment_id=experiment,
-            run_id=run.info.run_id,
-            model_folder=folder / "model",
-            name="brainage",
-            loader="tests.tracking.loaders:load_constant",
-            model_hash="c0ffee",
-            metrics={},
-            step=1,
-        )
-    (output,) = client.get_run(run.info.run_id).outputs.model_outputs
-    location = client.get_logged_model(output.model_id).artifact_location
-    model = pyfunc.load_model(location)
+    logged = log_model(folder, folder / "model", "tests.tracking.loaders:load_constant")
+    model = pyfunc.load_model(logged.location)
 
     def post(body, content_type="application/json"):
         try:

@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import warnings
 from pathlib import Path
 
 import nibabel as nib
@@ -20,7 +19,7 @@ import pytest
 from brainage.errors import ConfigError
 from brainage.workflows.predict.serving import load_server
 from brainage.workflows.train.results import MODEL_LOADER
-from tests.tracking.stores import new_store
+from tests.tracking.logged import log_model
 from tests.workflows.tiny import read_table
 
 AFFINE = np.eye(4).tolist()
@@ -107,29 +106,9 @@ def test_no_request_at_all_is_refused(served):
 
 @pytest.mark.slow
 def test_mlflow_models_serve_answers_over_http(holdout, predicted, tmp_path):
-    from brainage.tracking.mlflow_api import MlflowClient
-    from brainage.tracking.mlflow_model import log_folder_model
-
-    client = MlflowClient(new_store(tmp_path))
-    experiment = client.create_experiment("x", artifact_location=(tmp_path / "files").as_uri())
-    run = client.create_run(experiment)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's are about itself
-        log_folder_model(
-            client,
-            experiment_id=experiment,
-            run_id=run.info.run_id,
-            model_folder=holdout.summary.model_dir,
-            name="brainage",
-            loader=MODEL_LOADER,
-            model_hash="c0ffee",
-            metrics={},
-            step=1,
-        )
-    (output,) = client.get_run(run.info.run_id).outputs.model_outputs
-    model = client.create_registered_model("brainage").name
-    location = client.get_logged_model(output.model_id).artifact_location
-    client.create_model_version(model, source=location, run_id=run.info.run_id)
+    logged = log_model(tmp_path, holdout.summary.model_dir, MODEL_LOADER)
+    model = logged.client.create_registered_model("brainage").name
+    logged.client.create_model_version(model, source=logged.location, run_id=logged.run_id)
     scan = predicted.source / "3" / "T1w.nii.gz"
     with Serving("models:/brainage/1", f"sqlite:///{tmp_path}/mlflow.db", tmp_path) as server:
         status, answer = server.post([{"scan": str(scan)}, {"scan": "gone.nii"}])
