@@ -10,6 +10,7 @@ from brainage.config.images import load_images_config
 from brainage.config.load import load_config
 from brainage.config.plan import load_planned
 from brainage.config.speed import load_speed_config
+from brainage.config.tables import load_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,7 +19,8 @@ SPEED_CONFIGS = [path for path in CONFIGS if path.parts[0] == "speed"]
 PLAN_CONFIGS = [path for path in CONFIGS if path.parts[0] == "plan"]
 COMPARISONS = [path for path in CONFIGS if path.stem.partition("_")[0] == "compare"]
 IMAGE_CONFIGS = [path for path in CONFIGS if path.parts[0] == "images"]
-OTHER_CONFIGS = {"images", "plan", "preprocess", "speed"}
+TABLE_CONFIGS = [path for path in CONFIGS if path.parts[0] == "tables"]
+OTHER_CONFIGS = {"images", "plan", "preprocess", "speed", "tables"}
 RUN_CONFIGS = [
     path for path in CONFIGS if path.parts[0] not in OTHER_CONFIGS and path not in COMPARISONS
 ]
@@ -77,6 +79,13 @@ def test_every_panel_of_methods_loads_and_says_its_command(path: Path) -> None:
     assert f"command:  brainage benchmark images --config {path.as_posix()}" in text
     name = path.stem.replace("_", "-")
     assert load_images_config(ROOT / "configs" / path).name == name
+
+
+@pytest.mark.parametrize("path", TABLE_CONFIGS, ids=str)
+def test_every_table_of_the_paper_loads_and_says_its_command(path: Path) -> None:
+    text = (ROOT / "configs" / path).read_text(encoding="utf-8")
+    assert f"command:  brainage tables run {path.stem}" in text
+    assert load_table(path.stem).name == path.stem
 
 
 @pytest.mark.parametrize("path", PLAN_CONFIGS, ids=str)

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from brainage.reporting.counts import counted
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSummary:
@@ -125,7 +127,7 @@ class PredictSummary:
         kept += f" ({self.failed_before} of them failed)" if self.failed_before else ""
         lines = [f"scans: {self.rows}; {self.ok} predicted, {self.failed} failed{kept}"]
         if self.flagged:
-            lines.append(f"worth a look: {self.flagged} scans, see the column qc_flags")
+            lines.append(f"worth a look: {counted(self.flagged, 'scan')}, see the column qc_flags")
         if self.seconds_per_scan is not None:
             lines.append(f"time: {self.seconds_per_scan:.1f} s a scan")
         return [*lines, f"table: {self.out}"]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from brainage.bundle.age_line import LEAST_SUBJECTS
 from brainage.bundle.honest_numbers import one_scan_each
 from brainage.errors import CohortError
+from brainage.reporting.counts import counted
 from brainage.scans.record import UNKNOWN, ScanRecord
 from brainage.workflows.evaluate.table import PredictedTable
 
@@ -69,6 +70,6 @@ def _refuse_few(subjects: int, scans: int, failed: int) -> None:
     if subjects < LEAST_SUBJECTS:
         lost = f", {failed} of which could not be used" if failed else ""
         raise CohortError(
-            f"calibrating needs {LEAST_SUBJECTS} people, got {subjects} ({scans} scans{lost}); "
-            "with fewer, chance would decide what is corrected"
+            f"calibrating needs {LEAST_SUBJECTS} people, got {subjects} "
+            f"({counted(scans, 'scan')}{lost}); with fewer, chance would decide what is corrected"
         )

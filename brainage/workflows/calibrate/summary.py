@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brainage.bundle.age_line import AgeLine
+from brainage.reporting.counts import counted
 from brainage.reporting.estimates import Estimate
 from brainage.reporting.formatting import decimals, interval
 from brainage.workflows.calibrate.compare import Comparison
@@ -33,7 +34,7 @@ class CalibrateSummary:
         """What a person wants to know, one line each, ``name: value``."""
         line = self.age_line
         return [
-            f"people: {self.subjects}; {self.failed} scans failed",
+            f"people: {self.subjects}; {counted(self.failed, 'scan')} failed",
             *(f"mean absolute error, {row.name}: {_shown(row.mae_years, ' years')}"
               for row in self.comparison.rows),
             *(f"intervals, {row.name}: hold {_shown(row.coverage)} where {row.nominal:.2f} is "

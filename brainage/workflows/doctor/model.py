@@ -9,6 +9,7 @@ from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
 from brainage.bundle.versions import version_differences
 from brainage.errors import BrainageError
+from brainage.reporting.counts import counted
 from brainage.workflows.doctor.finding import Finding
 from brainage.workflows.doctor.probe import ModelRefused
 from brainage.workflows.model_source import model_folder
@@ -59,7 +60,7 @@ def _identity(name: str, bundle: ModelBundle) -> Finding:
         "model_hash": bundle.model_hash,
         "preprocessing_hash": bundle.preprocessing_hash,
     }
-    blocks, kept = _number(config.blocks.num_blocks, "block"), _number(networks, "network")
+    blocks, kept = counted(config.blocks.num_blocks, "block"), counted(networks, "network")
     found = (
         f"{name}: {config.objective.name}, {blocks}, {config.backbone.name}, {kept}; "
         f"{shape} voxels of {grid.spacing_mm:g} mm; model {bundle.model_hash}, preprocessing "
@@ -75,7 +76,7 @@ def _training(bundle: ModelBundle) -> Finding:
     held_out = facts.get("held_out")
     error = held_out.get("mae_years") if isinstance(held_out, dict) else None
     scans = facts.get("training_scans")
-    count = f"{scans} scans, " if isinstance(scans, int) else ""
+    count = f"{counted(scans, 'scan')}, " if isinstance(scans, int) else ""
     known = isinstance(error, int | float)
     said = f"held-out error {error:.2f} years" if known else "held-out error unknown"
     return _ok(
@@ -154,10 +155,6 @@ def _golden_values(result: GoldenResult, difference: float) -> dict[str, Any]:
         "tolerance_years": TOLERANCE_YEARS,
         "agrees": result.agrees,
     }
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _ok(name: str, found: str, values: dict[str, Any]) -> Finding:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from brainage.data.config import DATA_VARIABLE, DEFAULT_DATA_FOLDER
+from brainage.reporting.counts import counted
 from brainage.tracking.config import TrackingConfig
 from brainage.workflows.doctor.finding import Finding, Status
 
@@ -61,7 +62,7 @@ def _database(path: Path) -> Finding:
         return _store("problem", f"{path}: no MLflow store: {error}", _ADVICE)
     if not os.access(path, os.W_OK):
         return _store("problem", f"{path}: cannot be written", _ADVICE)
-    return _store("ok", f"{path}: {number} experiment{'s' * (number != 1)}")
+    return _store("ok", f"{path}: {counted(number, 'experiment')}")
 
 
 def _server(uri: str, shown: str) -> Finding:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from brainage.bundle.model import ModelBundle
 from brainage.errors import ManifestError
+from brainage.reporting.counts import some_of
 from brainage.reporting.run_report import PredictedScan
 from brainage.scans.manifest import ScanRecord
 from brainage.workflows.evaluate.leakage import (
@@ -82,9 +83,9 @@ class Checks:
     def files_there(self) -> None:
         """Say how many scans of a table cannot be read."""
         if absent := sum(scan.sha256 is None for scan in self.scans):
+            some = some_of(absent, len(self.scans), "scan", ("is", "are"))
             self.warnings.append(
-                f"{absent} of {len(self.scans)} scans are not where the table says; they were "
-                "compared by name only."
+                f"{some} not where the table says; what is not there was compared by name only."
             )
 
     def first_model(self, model: str, keys: Sequence[ScanKeys]) -> None:

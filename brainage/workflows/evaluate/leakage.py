@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from brainage.bundle.files import SCAN_HASHES, SUBJECT_HASHES
 from brainage.data.splits import Split
 from brainage.errors import BundleError, CohortError, ScanError
+from brainage.reporting.counts import some_of
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan_bytes
 from brainage.tracking.progress import StageProgress
@@ -101,17 +102,16 @@ def refuse_training_scans(
     digests, names = set(calibration[SCAN_HASHES]), set(calibration[SUBJECT_HASHES])
     same = [scan for scan in scans if scan.sha256 and scan.sha256[:_SCAN_DIGITS] in digests]
     if same:
+        some = some_of(len(same), len(scans), "scan", ("was", "were"))
         raise CohortError(
-            f"{len(same)} of {len(scans)} scans were used in the training of {model}, byte for "
+            f"{some} used in the training of {model}, byte for "
             f"byte; the first: {same[0].scan}; evaluate scans of people it has not seen"
         )
     known = [scan for scan in scans if subject_hash(scan.subject) in names]
     if not known:
         return []
-    found = (
-        f"{len(known)} of {len(scans)} scans are of a subject with the name of one that the model "
-        f"was trained on"
-    )
+    some = some_of(len(known), len(scans), "scan", ("is", "are"))
+    found = f"{some} of a subject with the name of one that the model was trained on"
     if not other_people:
         raise CohortError(
             f"{found} ({model}); the first: {known[0].subject}; if these are other people of the "

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from brainage.errors import CohortError, RunFolderError
+from brainage.reporting.counts import some_of
 
 LEDGER_VARIABLE = "BRAINAGE_EVALUATIONS"
 _DIGITS = 16
@@ -110,8 +111,9 @@ def refuse_second_model(use: EarlierUse, num_scans: int, *, again: bool) -> None
     """
     if use.others and not use.repeated and not again:
         last = use.others[-1]
+        some = some_of(last.shared, num_scans, "scan", ("was", "were"))
         raise CohortError(
-            f"{last.shared} of {num_scans} scans were used to score another model ({last.model}, "
+            f"{some} used to score another model ({last.model}, "
             f"{last.day}); choosing between models by their test error makes it too good; add "
             "--again to go on, and the report will count the models"
         )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from brainage.reporting.counts import counted
 from brainage.reporting.estimates import Estimate
 from brainage.reporting.evaluation import Evaluation, evaluate_predictions
 from brainage.reporting.evaluation_report import (
@@ -68,8 +69,9 @@ class EvaluateSummary:
             f"slope of the gap over age: {_shown(evaluation.bias.slope, ' years per year')}",
         ]
         if (repeated := evaluation.reliability) is not None:
+            pairs = counted(repeated.num_pairs, "pair")
             icc = _shown(repeated.icc_2_1_gap)
-            lines.append(f"repeated scans: ICC(2,1) of the gap {icc}, {repeated.num_pairs} pairs")
+            lines.append(f"repeated scans: ICC(2,1) of the gap {icc}, {pairs}")
         if evaluation.slope is not None:
             slope = _shown(evaluation.slope.years_per_year, " years per year")
             lines.append(f"ageing within subjects: {slope}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brainage.errors import CohortError, ManifestError
+from brainage.reporting.counts import counted
 from brainage.reporting.run_report import FailedScan, PredictedScan
 from brainage.scans.ages import parse_age
 from brainage.scans.manifest import ScanRecord
@@ -66,7 +67,9 @@ def read_predictions(path: Path) -> PredictedTable:
             problems.append(f"row {row.number}: {error}")
     refuse_problems(path, problems + _repeats(scans))
     if not scans:
-        raise ManifestError(f"{path}: none of its {len(table.rows)} rows has a prediction")
+        raise ManifestError(
+            f"{path}: none of its {counted(len(table.rows), 'row')} has a prediction"
+        )
     return PredictedTable(
         scans=tuple(scans),
         failed=tuple(failed),
@@ -113,8 +116,8 @@ def joined_predictions(
         )
     if not scans:
         raise CohortError(
-            f"none of {len(records)} scans could be predicted; the first: {failed[0].scan}: "
-            f"{failed[0].stage}: {failed[0].reason}"
+            f"none of {counted(len(records), 'scan')} could be predicted; the first: "
+            f"{failed[0].scan}: {failed[0].stage}: {failed[0].reason}"
         )
     stated = {value for row in rows if (value := _number(row, "coverage")) is not None}
     return PredictedTable(

@@ -11,6 +11,7 @@ from brainage.bundle.answer import AgePrediction
 from brainage.bundle.files import SCAN_HASHES, SUBJECT_HASHES
 from brainage.bundle.flags import scan_flags
 from brainage.bundle.model import ModelBundle
+from brainage.reporting.counts import some_of
 from brainage.scans.record import ScanRecord
 from brainage.workflows.evaluate.leakage import subject_hash
 from brainage.workflows.predict.volumes import VolumeOutcome
@@ -70,4 +71,6 @@ def tell_flags(flags: Sequence[Sequence[str]]) -> None:
         return
     counts = Counter(name for row in flagged for name in row)
     told = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-    _log.warning("%d of %d scans are worth a look: %s", len(flagged), len(flags), told)
+    _log.warning(
+        "%s worth a look: %s", some_of(len(flagged), len(flags), "scan", ("is", "are")), told
+    )

@@ -16,6 +16,7 @@ from brainage.bundle.demonstration import demonstration_limits
 from brainage.bundle.load import load_bundle
 from brainage.bundle.model import ModelBundle
 from brainage.errors import ConfigError, ManifestError
+from brainage.reporting.counts import counted
 from brainage.scans.ages import given_age
 from brainage.scans.record import ScanRecord
 from brainage.scans.source import find_scans
@@ -237,7 +238,8 @@ def _with_ages(
         return list(records)
     if len(ages_years) != len(records):
         raise ConfigError(
-            f"ages_years: expected one for each of {len(records)} scans, got {len(ages_years)}"
+            f"ages_years: expected one for each of {counted(len(records), 'scan')}, "
+            f"got {len(ages_years)}"
         )
     with_ages = []
     for record, age in zip(records, ages_years, strict=True):

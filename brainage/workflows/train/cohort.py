@@ -23,6 +23,7 @@ from brainage.preprocess.batch import preprocess_scans
 from brainage.preprocess.cache import PreprocessCache
 from brainage.preprocess.config import PreprocessConfig
 from brainage.preprocess.worker import PreprocessOutcome
+from brainage.reporting.counts import counted, some_of
 from brainage.scans.manifest import ScanRecord
 from brainage.scans.nifti import read_scan_bytes
 from brainage.tracking.progress import StageProgress
@@ -109,7 +110,7 @@ def prepare_cohort(
     if not usable:
         first = failed[0]
         raise CohortError(
-            f"none of {len(records)} scans can be used; the first: {first.scan}: "
+            f"none of {counted(len(records), 'scan')} can be used; the first: {first.scan}: "
             f"{first.stage}: {first.reason}"
         )
     return Cohort(
@@ -146,7 +147,7 @@ def cohort_of_run(config: RunConfig, records: Sequence[ScanRecord], recorder: Re
     Raises:
         CohortError: if no scan can be used.
     """
-    _log.info("preprocessing %d scans", len(records))
+    _log.info("preprocessing %s", counted(len(records), "scan"))
     with StageProgress("preprocessing", len(records), "scan") as progress:
         cohort = prepare_cohort(
             records,
@@ -157,7 +158,8 @@ def cohort_of_run(config: RunConfig, records: Sequence[ScanRecord], recorder: Re
             on_outcome=lambda outcome: progress.advance(),  # noqa: ARG005
             memory_gb=config.data.memory_gb,
         )
-    _log.info("%d scans ready, %d were cached", len(cohort.records), cohort.cached)
+    ready = counted(len(cohort.records), "scan")
+    _log.info("%s ready, of which %d cached", ready, cohort.cached)
     return cohort
 
 
@@ -188,9 +190,8 @@ def _warn_of_other_files(
     ]
     if other:
         _log.warning(
-            "%d of %d scans have another SHA-256 than the manifest says; the first: %s",
-            len(other),
-            len(records),
+            "%s another SHA-256 than the manifest says; the first: %s",
+            some_of(len(other), len(records), "scan", ("has", "have")),
             other[0],
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from brainage.config.run import RunConfig
 from brainage.core.types import Recorder
+from brainage.reporting.counts import counted
 from brainage.tracking.progress import EpochProgress
 from brainage.tracking.recorders import RunRecord, open_recorders
 from brainage.workflows.train.plan_fits import PlannedFit
@@ -93,7 +94,7 @@ class RunAudience:
     @contextmanager
     def of_fit(self, label: str, num_scans: int, epochs: int) -> Iterator[Recorder]:
         """A bar that shows how far the fit is."""
-        _log.info("training %s on %d scans", label, num_scans)
+        _log.info("training %s on %s", label, counted(num_scans, "scan"))
         progress = EpochProgress(epochs)
         try:
             yield progress

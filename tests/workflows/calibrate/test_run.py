@@ -113,7 +113,7 @@ def test_scans_that_fail_do_not_count(local, holdout, tmp_path):
 def test_scans_of_the_training_are_refused(local, holdout, cohort, tmp_path):
     rows = [*local.rows, [cohort.scan("sub-planted0"), "sub-new", 20.0, "F", "oslo"]]
     source = local.table(tmp_path / "leak.csv", rows)
-    with pytest.raises(CohortError, match=r"1 of 25 scans were used in the training"):
+    with pytest.raises(CohortError, match=r"1 of 25 scans was used in the training"):
         refused(local, holdout, source, tmp_path / "m2")
 
 

@@ -45,7 +45,7 @@ def test_new_people_pass(calibration):
 
 @pytest.mark.parametrize("other_people", [False, True])
 def test_equal_bytes_are_refused_under_any_name(calibration, other_people):
-    with pytest.raises(CohortError, match=r"1 of 2 scans were used in the training of m.*new\.nii"):
+    with pytest.raises(CohortError, match=r"1 of 2 scans was used in the training of m.*new\.nii"):
         refuse(calibration, scan("sub-3", "c"), scan("new", "b"), other_people=other_people)
 
 
@@ -53,7 +53,7 @@ def test_an_equal_name_is_refused_unless_the_user_knows_better(calibration):
     with pytest.raises(CohortError, match=r"the first: sub-2; .* add --other-people"):
         refuse(calibration, scan("sub-2", "c"))
     (told,) = refuse(calibration, scan("sub-2", "c"), other_people=True)
-    assert "1 of 1 scans" in told
+    assert "1 of 1 scan" in told
     assert "the user says" in told
 
 

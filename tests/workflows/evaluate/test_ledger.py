@@ -61,7 +61,7 @@ def test_people_are_known_without_their_files_but_not_by_a_chance_name(ledger):
 def test_a_second_model_needs_to_be_asked_for(ledger):
     note_evaluation(ledger, "m1", keys("a"))
     use = earlier_use(ledger, "m2", keys("a"))
-    with pytest.raises(CohortError, match=r"1 of 1 scans were used to score another model \(m1, "):
+    with pytest.raises(CohortError, match=r"1 of 1 scan was used to score another model \(m1, "):
         refuse_second_model(use, 1, again=False)
     refuse_second_model(use, 1, again=True)
     refuse_second_model(earlier_use(ledger, "m2", keys("b")), 1, again=False)

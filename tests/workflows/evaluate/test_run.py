@@ -244,7 +244,7 @@ def test_no_usable_scan_is_one_line_with_the_first_reason(evaluate, people, tmp_
     bad = people.parent / "bad.nii.gz"
     rows = [[str(bad), "new9", "ses-1", 40, "F", "here"]]
     source = write_table(tmp_path / "bad.csv", rows, COLUMNS)
-    with pytest.raises(CohortError, match=r"none of 1 scans could be predicted; .*: read: "):
+    with pytest.raises(CohortError, match=r"none of 1 scan could be predicted; .*: read: "):
         evaluate(tmp_path / "out", source)
 
 

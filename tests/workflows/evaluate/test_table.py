@@ -79,7 +79,7 @@ def test_rows_of_two_models_are_refused(tmp_path):
 
 
 def test_a_table_without_a_prediction_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match="none of its 1 rows has a prediction"):
+    with pytest.raises(ManifestError, match="none of its 1 row has a prediction"):
         read_predictions(table(tmp_path, [["a.nii", "sub-1", "30", ""]]))
 
 

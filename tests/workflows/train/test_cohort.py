@@ -86,7 +86,7 @@ def test_files_other_than_the_manifest_s_are_told_of(cohort, prepare, tmp_path, 
     with caplog.at_level(logging.WARNING, "brainage.workflows"):
         assert len(prepare(tmp_path / "m.csv").records) == 10
     (message,) = (record.getMessage() for record in caplog.records)
-    assert message.startswith("1 of 10 scans have another SHA-256 than the manifest says")
+    assert message.startswith("1 of 10 scans has another SHA-256 than the manifest says")
     assert message.endswith("sub-planted1.nii.gz")
 
 
