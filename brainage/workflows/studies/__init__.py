@@ -1,0 +1,1 @@
+"""Studies behind the paper's figures: what workers do, and how complex images are."""
