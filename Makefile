@@ -1,4 +1,4 @@
-# make setup | train | test | lint | format | gpu-suite | clean
+# make setup | train | test | lint | format | docs | gpu-suite | clean
 #
 # Everything happens in $(VENV), which is made on first use from constraints.txt and again when the
 # dependencies change. Nothing else has to be installed but Python 3.11 or newer.
@@ -15,11 +15,12 @@ TEST_PROCESSES ?= 2
 
 bin := $(VENV)/bin
 stamp := $(VENV)/.installed
+docs_stamp := $(VENV)/.installed-docs
 # The first interpreter that is new enough; looked for only when an environment is made.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell \
 	$(name) -c 'import sys; print("ok" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
 
-.PHONY: help setup train test lint format gpu-suite clean
+.PHONY: help setup train test lint format docs docs-serve gpu-suite clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -59,10 +60,22 @@ format: $(stamp) ## format the code and mend what ruff can mend
 	@$(bin)/ruff format .
 	@$(bin)/ruff check --fix .
 
+$(docs_stamp): $(stamp)
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(docs_stamp) ## build the documentation into site/; every link has to lead somewhere
+	@begun=$$SECONDS; \
+	NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --quiet --strict --clean; \
+	echo "site/index.html built in $$((SECONDS - begun)) s"
+
+docs-serve: $(docs_stamp) ## show the documentation at localhost:8000 while it is written
+	@NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs serve
+
 gpu-suite: ## checks, times and memory on an accelerator, with torch and the core alone
 	@python -m pipelines.gpu_suite --out docs/results/gpu_suite.json
 
 clean: ## remove the environment and what tools left behind, not your runs or the scan cache
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 	  .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

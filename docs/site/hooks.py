@@ -1,0 +1,46 @@
+"""What MkDocs calls while it builds the site: generated pages, navigation, the check of the result.
+
+Pages that repeat something kept elsewhere (the command line, settings, cards, the changelog) are
+made from it at every build and lie nowhere in the repository.
+"""
+
+import logging
+from pathlib import Path
+
+from checks import fetched_from_elsewhere
+from generated import generated_pages
+from method_links import linked_names
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from navigation import with_pages_that_exist
+
+log = logging.getLogger("mkdocs.hooks.brainage")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave out the entries of the navigation whose pages are still to come."""
+    names = {
+        path.relative_to(config.docs_dir).as_posix() for path in Path(config.docs_dir).rglob("*.md")
+    }
+    config.nav = with_pages_that_exist(config.nav, names | set(generated_pages(ROOT)))
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    for name, text in generated_pages(ROOT).items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
+    """Let the names of functions on the page about the method lead to their reference."""
+    return linked_names(markdown) if page.file.src_uri == "method_map.md" else markdown
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse a site that a reader's browser would fetch something from the network for."""
+    for found in fetched_from_elsewhere(Path(config.site_dir)):
+        log.warning("%s", found)
