@@ -20,7 +20,7 @@ docs_stamp := $(VENV)/.installed-docs
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell \
 	$(name) -c 'import sys; print("ok" if sys.version_info >= (3, 11) else "")' 2>/dev/null),$(name))))
 
-.PHONY: help setup train test lint format docs docs-serve gpu-suite clean
+.PHONY: help setup train test lint format docs show-docs gpu-suite clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -69,7 +69,7 @@ docs: $(docs_stamp) ## build the documentation into site/; every link has to lea
 	NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --quiet --strict --clean; \
 	echo "site/index.html built in $$((SECONDS - begun)) s"
 
-docs-serve: $(docs_stamp) ## show the documentation at localhost:8000 while it is written
+show-docs: $(docs_stamp) ## show the documentation at localhost:8000 while it is written
 	@NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs serve
 
 gpu-suite: ## checks, times and memory on an accelerator, with torch and the core alone

@@ -3,7 +3,10 @@
 from functools import cache
 from pathlib import Path
 
+from command_line import command_line_page
 from included import included_pages
+from modules import module_pages
+from settings import settings_pages
 
 
 @cache
@@ -15,4 +18,5 @@ def generated_pages(root: Path) -> dict[str, str]:
     Returns:
         Text in Markdown for each name, relative to ``docs``.
     """
-    return included_pages(root)
+    command_line = {"reference/command_line.md": command_line_page()}
+    return included_pages(root) | command_line | settings_pages() | module_pages(root)

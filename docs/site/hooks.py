@@ -13,18 +13,21 @@ from method_links import linked_names
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-from navigation import with_pages_that_exist
+from modules import module_navigation
+from navigation import with_core, with_pages_that_exist
 
 log = logging.getLogger("mkdocs.hooks.brainage")
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave out the entries of the navigation whose pages are still to come."""
+    """Complete the navigation: pages of the core come in, pages that do not exist go."""
     names = {
         path.relative_to(config.docs_dir).as_posix() for path in Path(config.docs_dir).rglob("*.md")
     }
-    config.nav = with_pages_that_exist(config.nav, names | set(generated_pages(ROOT)))
+    generated = generated_pages(ROOT)
+    nav = with_core(config.nav, module_navigation(generated))
+    config.nav = with_pages_that_exist(nav, names | generated.keys())
     return config
 
 
