@@ -2,9 +2,10 @@
 
 import re
 
-NAME = re.compile(r"`brainage\.((?:core)\.[\w.]+)`")
+NAME = re.compile(r"`brainage\.(core(?:\.[A-Za-z]\w*)+)`")
+"""Public names alone: the reference has no others."""
 
 
 def linked_names(markdown: str) -> str:
-    """Turn each full name of something in the core into a cross-reference to it."""
+    """Turn each full public name of something in the core into a cross-reference to it."""
     return NAME.sub(lambda found: f"[`{found[1]}`][brainage.{found[1]}]", markdown)

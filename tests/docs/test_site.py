@@ -1,0 +1,109 @@
+"""The scripts of the site, and the site itself where MkDocs is installed."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "docs/site"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script of the site as MkDocs does: by its name, without a package."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if Path(file).parent == SCRIPTS:
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<script src="https://example.org/x.js"></script>',
+        '<link rel="stylesheet" href="//example.org/x.css">',
+        '<link href="https://example.org" rel="preconnect" crossorigin>',
+        '<img src="http://example.org/x.png">',
+        '<img srcset="https://example.org/x.png 2x">',
+        "<style>@import 'https://example.org/x.css';</style>",
+        '<p style="background: url(https://example.org/x.png)">',
+        '<iframe src="https://example.org"></iframe>',
+    ],
+)
+def test_what_a_browser_would_fetch_is_found(html, script):
+    assert len(script("checks").fetched_by_page(html)) == 1
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href="https://example.org">read</a>',
+        '<img src="images/x.png">',
+        '<link rel="canonical" href="https://example.org/page">',
+        '<svg xmlns="http://www.w3.org/2000/svg"></svg>',
+        '<script src="../assets/x.js"></script>',
+        "<style>p{background:url('data:image/svg+xml,x')}</style>",
+    ],
+)
+def test_what_it_would_not_fetch_is_let_be(html, script):
+    assert script("checks").fetched_by_page(html) == []
+
+
+def test_a_site_s_styles_are_looked_at_too(tmp_path, script):
+    (tmp_path / "x.css").write_text("a{background:url(https://example.org/x.png)}")
+    (tmp_path / "index.html").write_text("<p>nothing</p>")
+    (found,) = script("checks").fetched_from_elsewhere(tmp_path)
+    assert found.startswith("x.css fetches")
+
+
+def test_links_of_included_files_start_from_their_page(script):
+    text = "[a](docs/method.md#x) [b](brainage/cli.py) [c](https://example.org) [d](CHANGELOG.md)"
+    shown = script("included").for_the_site(text, "CONTRIBUTING.md", "cards/page.md")
+    assert shown == "[a](../method.md#x) b [c](https://example.org) [d](../changelog.md)"
+
+
+def test_optional_pages_stay_away_until_they_exist(script):
+    nav = ["index.md", {"More": [{"Soon": "soon.md?"}, "kept.md?"]}, {"None": ["gone.md?"]}]
+    shown = script("navigation").with_pages_that_exist(nav, {"index.md", "kept.md"})
+    assert shown == ["index.md", {"More": ["kept.md"]}]
+
+
+def test_the_command_line_is_told_whole(script):
+    page = script("command_line").command_line_page()
+    assert "## brainage predict" in page
+    assert "brainage manifest check" in page
+    assert "| `--set KEY=VALUE` |" in page
+
+
+def test_every_setting_is_told_with_its_docstring(script):
+    pages = script("settings").settings_pages()
+    run = pages["reference/settings.md"]
+    row = "| `leader_fraction` | number | `1.0` | "
+    assert row in run
+    told = [line for page in pages.values() for line in page.splitlines() if line.startswith("| `")]
+    assert len(told) > 150
+    assert [line for line in told if line.endswith("|  |")] == []
+
+
+@pytest.mark.timeout(280)
+@pytest.mark.skipif(not importlib.util.find_spec("material"), reason="needs the extra docs")
+def test_the_site_builds_strictly(tmp_path):
+    site = tmp_path / "site"
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", site],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert (site / "reference/core/leaders.html").is_file()
+    assert "select_leaders" in (site / "method_map.html").read_text(encoding="utf-8")
