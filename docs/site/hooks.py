@@ -9,6 +9,7 @@ from pathlib import Path
 
 from checks import fetched_from_elsewhere
 from generated import generated_pages
+from included import with_shown_files
 from method_links import linked_names
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -39,8 +40,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
-    """Let the names of functions on the page about the method lead to their reference."""
-    return linked_names(markdown) if page.file.src_uri == "method_map.md" else markdown
+    """Show files where a page asks for them; link names on the page about the method."""
+    shown = with_shown_files(markdown, ROOT)
+    return linked_names(shown) if page.file.src_uri == "method_map.md" else shown
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -14,6 +14,8 @@ INCLUDED = {
     "reference/manifest.md": "data_manifests/README.md",
 }
 """Page of the site: file of the repository that it shows."""
+SHOWN = re.compile(r"^<!-- show: (\S+) -->$", re.MULTILINE)
+"""Where a page shows a file of the repository, if it is there."""
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
@@ -94,3 +96,22 @@ def _about(content: object) -> str:
 
 def _told(log: str, name: str) -> str:
     return "yes" if name in log else ""
+
+
+def with_shown_files(markdown: str, root: Path) -> str:
+    """Put files of the repository where a page asks for them; one that does not exist is left out.
+
+    Args:
+        markdown: the page, with lines like ``<!-- show: scripts/x.sh -->``.
+        root: the repository.
+    Returns:
+        The page with each file's name and text.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        path = root / found[1]
+        if not path.is_file():
+            return ""
+        return f"`{found[1]}`:\n\n```sh\n{path.read_text(encoding='utf-8').rstrip()}\n```"
+
+    return SHOWN.sub(block, markdown)
