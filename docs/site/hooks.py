@@ -10,6 +10,7 @@ from pathlib import Path
 from checks import fetched_from_elsewhere
 from generated import generated_pages
 from included import with_shown_files
+from line_breaks import with_line_breaks
 from method_links import linked_names
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -43,6 +44,11 @@ def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
     """Show files where a page asks for them; link names on the page about the method."""
     shown = with_shown_files(markdown, ROOT)
     return linked_names(shown) if page.file.src_uri == "method_map.md" else shown
+
+
+def on_page_content(html: str, **_others: object) -> str:
+    """Let long names in tables break."""
+    return with_line_breaks(html)
 
 
 def on_post_build(config: MkDocsConfig) -> None:

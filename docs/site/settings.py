@@ -149,11 +149,13 @@ def _values(hint: Any, places: Places) -> str:
         return " or ".join(dict.fromkeys(_values(one, places) for one in inner))
     if hint in places:
         return f"[{''.join(_choice(hint)) or 'section'}]({places[hint]})"
+    sections = "".join(
+        dict.fromkeys(f" ([section]({places[one]}))" for one in inner if one in places)
+    )
     if origin in {tuple, list, Sequence}:
-        return "list"
+        return f"list{sections}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        sections = dict.fromkeys(f" ([section]({places[one]}))" for one in inner if one in places)
-        return "names and values" + "".join(sections)
+        return f"names and values{sections}"
     return WORDS.get(hint, "path" if _is_path(hint) else "any")
 
 

@@ -75,6 +75,23 @@ def test_optional_pages_stay_away_until_they_exist(script):
     assert shown == ["index.md", {"More": ["kept.md"]}]
 
 
+def test_long_names_in_cells_break_at_their_joints(script):
+    name = "tests/core/test_leaders.py::test_ties"
+    shown = script("line_breaks").with_line_breaks(
+        f"<td><code>{name}</code></td><code>{name}</code>"
+    )
+    assert shown.count("<wbr>") == 6
+    assert shown.replace("<wbr>", "") == f"<td><code>{name}</code></td><code>{name}</code>"
+    assert shown.endswith(f"</td><code>{name}</code>")
+
+
+def test_files_are_shown_where_they_are(tmp_path, script):
+    (tmp_path / "job.sh").write_text("#!/bin/bash\ntrue\n")
+    page = "a\n<!-- show: job.sh -->\nb\n<!-- show: none.sh -->\nc"
+    shown = script("included").with_shown_files(page, tmp_path)
+    assert shown == "a\n`job.sh`:\n\n```sh\n#!/bin/bash\ntrue\n```\nb\n\nc"
+
+
 def test_the_command_line_is_told_whole(script):
     page = script("command_line").command_line_page()
     assert "## brainage predict" in page
@@ -90,6 +107,12 @@ def test_every_setting_is_told_with_its_docstring(script):
     told = [line for page in pages.values() for line in page.splitlines() if line.startswith("| `")]
     assert len(told) > 150
     assert [line for line in told if line.endswith("|  |")] == []
+
+
+def test_every_section_of_settings_has_a_place_of_its_own(script):
+    for page in script("settings").settings_pages().values():
+        places = [line.partition("{#")[2] for line in page.splitlines() if "{#" in line]
+        assert len(set(places)) == len(places) > 10
 
 
 @pytest.mark.timeout(280)
