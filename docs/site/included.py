@@ -79,7 +79,7 @@ def results_page(root: Path) -> str:
             "Numbers behind the [log](log.md), as the commands wrote them (`--json`, or files of a",
             "run). A name ends in the device that it was measured on.",
             "",
-            "| file | holds | told in the log |",
+            "| file | made by, or holds | told in the log |",
             "|---|---|---|",
             *rows,
             "",
@@ -88,6 +88,9 @@ def results_page(root: Path) -> str:
 
 
 def _about(content: object) -> str:
+    """The command that made a file, where it says so; else its first keys."""
+    if isinstance(content, dict) and isinstance(content.get("command"), str):
+        return "`" + content["command"].replace("|", "\\|") + "`"
     if isinstance(content, list):
         return f"{len(content)} rows"
     keys = list(content) if isinstance(content, dict) else []
