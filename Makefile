@@ -66,7 +66,7 @@ $(docs_stamp): $(stamp)
 
 docs: $(docs_stamp) ## build the documentation into site/; every link has to lead somewhere
 	@begun=$$SECONDS; \
-	NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --quiet --strict --clean; \
+	NO_MKDOCS_2_WARNING=1 $(bin)/python -m mkdocs build --strict --clean; \
 	echo "site/index.html built in $$((SECONDS - begun)) s"
 
 show-docs: $(docs_stamp) ## show the documentation at localhost:8000 while it is written

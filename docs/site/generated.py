@@ -1,6 +1,5 @@
 """All generated pages of the site: their names and texts."""
 
-from functools import cache
 from pathlib import Path
 
 from command_line import command_line_page
@@ -9,7 +8,6 @@ from modules import module_pages
 from settings import settings_pages
 
 
-@cache
 def generated_pages(root: Path) -> dict[str, str]:
     """Make every page that is not written by hand.
 

@@ -21,21 +21,25 @@ from navigation import with_core, with_pages_that_exist
 log = logging.getLogger("mkdocs.hooks.brainage")
 ROOT = Path(__file__).resolve().parents[2]
 
+_generated: dict[str, str] = {}
+"""The generated pages of this build."""
+
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Complete the navigation: pages of the core come in, pages that do not exist go."""
     names = {
         path.relative_to(config.docs_dir).as_posix() for path in Path(config.docs_dir).rglob("*.md")
     }
-    generated = generated_pages(ROOT)
-    nav = with_core(config.nav, module_navigation(generated))
-    config.nav = with_pages_that_exist(nav, names | generated.keys())
+    _generated.clear()
+    _generated.update(generated_pages(ROOT))
+    nav = with_core(config.nav, module_navigation(_generated))
+    config.nav = with_pages_that_exist(nav, names | _generated.keys())
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    for name, text in generated_pages(ROOT).items():
+    for name, text in _generated.items():
         files.append(File.generated(config, name, content=text))
     return files
 
@@ -43,7 +47,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
     """Show files where a page asks for them; link names on the page about the method."""
     shown = with_shown_files(markdown, ROOT)
-    return linked_names(shown) if page.file.src_uri == "method_map.md" else shown
+    return linked_names(shown, _generated) if page.file.src_uri == "method_map.md" else shown
 
 
 def on_page_content(html: str, **_others: object) -> str:

@@ -67,11 +67,11 @@ def results_page(root: Path) -> str:
     """List the files of measured results with the sections of the log that name them."""
     log = (root / "docs/log.md").read_text(encoding="utf-8")
     rows = []
-    for path in sorted((root / "docs/results").glob("*.json")):
+    folder = root / "docs/results"
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder).as_posix()
         content = json.loads(path.read_text(encoding="utf-8"))
-        rows.append(
-            f"| [{path.name}](results/{path.name}) | {_about(content)} | {_told(log, path.name)} |"
-        )
+        rows.append(f"| [{name}](results/{name}) | {_about(content)} | {_told(log, name)} |")
     return "\n".join(
         (
             "# Result files",
@@ -90,7 +90,8 @@ def results_page(root: Path) -> str:
 def _about(content: object) -> str:
     """The command that made a file, where it says so; else its first keys."""
     if isinstance(content, dict) and isinstance(content.get("command"), str):
-        return "`" + content["command"].replace("|", "\\|") + "`"
+        command = str(content["command"]).replace("|", "\\|")
+        return f"`{command}`"
     if isinstance(content, list):
         return f"{len(content)} rows"
     keys = list(content) if isinstance(content, dict) else []

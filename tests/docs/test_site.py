@@ -73,6 +73,17 @@ def test_optional_pages_stay_away_until_they_exist(script):
     assert shown == ["index.md", {"More": ["kept.md"]}]
 
 
+def test_names_of_the_core_lead_to_their_reference(script):
+    pages = {"reference/core/leaders.md"}
+    text = "`brainage.core.leaders`, `brainage.core.leaders.Leadership`, `brainage.core.engine._x`"
+    shown = script("method_links").linked_names(text, pages)
+    assert shown.split(", ") == [
+        "[`core.leaders`](reference/core/leaders.md)",
+        "[`core.leaders.Leadership`][brainage.core.leaders.Leadership]",
+        "`brainage.core.engine._x`",
+    ]
+
+
 def test_long_names_in_cells_break_at_their_joints(script):
     name = "tests/core/test_leaders.py::test_ties"
     shown = script("line_breaks").with_line_breaks(
