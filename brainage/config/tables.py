@@ -1,13 +1,12 @@
 """The configuration of a paper table: what is trained or measured, and what was published."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from brainage.config.files import find_config, installed_configs, parse_override, read_config
-from brainage.config.images import ImagesConfig, images_config_from
-from brainage.config.sections import merge
+from brainage.config.files import find_config, installed_configs, parse_override
+from brainage.config.table_parts import OwnPart, PartConfig, StudyPart, UsedPart, merge_plain
 from brainage.config.validation import validate
 from brainage.config.yaml_text import read_yaml
 from brainage.core.config import FORBID_UNKNOWN, require
@@ -17,219 +16,25 @@ FOLDER = "tables"
 Measure = Literal[
     "test_error_percent",
     "test_accuracy_percent",
+    "accuracy_percent",
     "train_error_percent",
     "epoch_minutes",
     "speedup",
+    "loss",
+    "cosine_similarity",
+    "normalised_distance",
+    "normalised_variance",
+    "mean_cosine",
+    "spectrum_width",
+    "alpha_0",
+    "rank_correlation",
+    "p_value",
 ]
 
-
-@dataclass(frozen=True, kw_only=True)
-class SweepConfig:
-    """A setting that every swept method is trained with at several values."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    key: str
-    """Dotted key of the recipe, like ``objective.leader_fraction``."""
-    values: tuple[float, ...]
-    """Its values: the columns of the table."""
-    label: str = "{}"
-    """How a value is written, in Python's format language: ``{:.0%}``, ``{} blocks``."""
-
-    def __post_init__(self) -> None:
-        different = len(set(self.values)) == len(self.values) > 0
-        require(different, "values", "different numbers, at least one", list(self.values))
-        try:
-            labels = {self.written(value) for value in self.values}
-        except (ValueError, IndexError, KeyError):
-            labels = set()
-        distinct = len(labels) == len(self.values)
-        require(distinct, "label", "a format that tells the values apart", self.label)
-
-    def written(self, value: float) -> str:
-        """The value for people."""
-        whole = int(value) if value == int(value) and "%" not in self.label else value
-        return self.label.format(whole)
-
-    def change(self, value: float) -> dict[str, Any]:
-        """The change of a recipe that sets the value."""
-        return parse_override(f"{self.key}={int(value) if value == int(value) else value}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PanelPart:
-    """Fits of image-classification networks: a panel of ``brainage benchmark images``."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    base: str
-    """Configuration of a panel, like ``images/mnist_mlp.yaml``; its methods are not taken over."""
-    changes: dict[str, Any] = field(default_factory=dict)
-    """What the table's experiment changes in it."""
-    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What each method changes in the recipe; each is trained at every value of ``sweep``."""
-    controls: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Methods that are trained once, whatever ``sweep`` says."""
-    sweep: SweepConfig | None = None
-    """The setting that makes the columns."""
-    reduced: dict[str, Any] = field(default_factory=dict)
-    """Further changes, for two cores; left out by ``--full``."""
-    repetitions: int | None = None
-    """Repetitions of the published experiment, where it says how many."""
-
-    def __post_init__(self) -> None:
-        require(bool(self.methods or self.controls), "methods", "at least one, or a control", {})
-        for key in ("changes", "reduced"):
-            banned = sorted({"methods", "name", "base"} & set(getattr(self, key)))
-            require(not banned, key, "keys of a panel other than methods, name and base", banned)
-
-    def fits_of(self, method: str) -> tuple[str, ...]:
-        """Names in the panel of a row's fits: one for every column, or one in all.
-
-        Raises:
-            KeyError: if there is no such method.
-        """
-        if method in self.controls:
-            return (method,)
-        if method not in self.methods:
-            raise KeyError(method)
-        if self.sweep is None:
-            return (method,)
-        return tuple(f"{method} {self.sweep.written(value)}" for value in self.sweep.values)
-
-    def columns(self, method: str) -> tuple[str, ...]:
-        """Settings of a row: the swept values, or one empty one.
-
-        Raises:
-            KeyError: if there is no such method.
-        """
-        if self.sweep is None or method in self.controls:
-            return ("",) * len(self.fits_of(method))
-        return tuple(name.removeprefix(f"{method} ") for name in self.fits_of(method))
-
-    def panel(self, name: str, *, full: bool) -> ImagesConfig:
-        """The panel that trains everything.
-
-        Args:
-            name: of its folder.
-            full: leave the reductions out.
-
-        Raises:
-            ConfigError: if the base cannot be used with the changes.
-        """
-        content = read_config(ImagesConfig, find_config(self.base))
-        content = merge(ImagesConfig, content, self.changes)
-        if not full:
-            content = merge(ImagesConfig, content, self.reduced)
-        methods = dict(self.controls)
-        for method, change in self.methods.items():
-            if self.sweep is None:
-                methods[method] = change
-                continue
-            for value, fit in zip(self.sweep.values, self.fits_of(method), strict=True):
-                methods[fit] = merge_plain(change, self.sweep.change(value))
-        return images_config_from({**content, "name": name, "methods": methods})
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanPart:
-    """Projections of ``brainage plan``: K blocks on K devices, from costs measured on one.
-
-    Its only method is ``lfnn_l``; its columns are the numbers of blocks.
-    """
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    config: str
-    """Configuration of a plan, like ``plan/vit_b16.yaml``."""
-    blocks: tuple[int, ...]
-    """Numbers of blocks."""
-    changes: tuple[str, ...] = ()
-    """What is changed in it, like ``batch_size=1``."""
-    images_per_epoch: int | None = None
-    """Images of an epoch, for ``epoch_minutes``."""
-
-    def columns(self, method: str) -> tuple[str, ...]:
-        """Settings of a row.
-
-        Raises:
-            KeyError: if there is no such method.
-        """
-        if method != "lfnn_l":
-            raise KeyError(method)
-        return tuple(f"{number} blocks" for number in self.blocks)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeedPart:
-    """Measured steps of ``brainage benchmark speed``, for several numbers of blocks.
-
-    Its methods are those of the configuration.
-    """
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    config: str
-    """Configuration of a speed benchmark, like ``speed/vit.yaml``."""
-    blocks: tuple[int, ...]
-    """Numbers of blocks."""
-    methods: tuple[str, ...]
-    """Methods of the configuration that rows name."""
-    images_per_epoch: int | None = None
-    """Images of an epoch, for ``epoch_minutes``."""
-    reduced: str = ""
-    """What is smaller than published, in words."""
-
-    def columns(self, method: str) -> tuple[str, ...]:
-        """Settings of a row.
-
-        Raises:
-            KeyError: if there is no such method.
-        """
-        if method not in self.methods:
-            raise KeyError(method)
-        return tuple(f"{number} blocks" for number in self.blocks)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UsedPart:
-    """A part of another table."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    table: str
-    """Name of the other table."""
-    part: str
-    """Its part."""
-
-
-OwnPart = PanelPart | PlanPart | SpeedPart
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartConfig:
-    """One experiment of a table: exactly one of its kinds."""
-
-    __pydantic_config__ = FORBID_UNKNOWN
-
-    panel: PanelPart | None = None
-    """Networks trained on images."""
-    plan: PlanPart | None = None
-    """Projected step times."""
-    speed: SpeedPart | None = None
-    """Measured step times."""
-    use: UsedPart | None = None
-    """An experiment of another table."""
-
-    def __post_init__(self) -> None:
-        kinds = [each.name for each in fields(self) if getattr(self, each.name) is not None]
-        words = "exactly one of " + ", ".join(each.name for each in fields(self))
-        require(len(kinds) == 1, "kind", words, kinds)
-
-    @property
-    def own(self) -> OwnPart | None:
-        """The experiment; None if it is another table's."""
-        return self.panel or self.plan or self.speed
+StudyFigure = Literal[
+    "best_leaders", "inference", "activity", "hilbert", "spectra", "leaders_needed"
+]
+Figure = Literal["leadership", "convergence"] | StudyFigure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +51,8 @@ class RowConfig:
     """What is measured."""
     published: tuple[float | None, ...] = ()
     """As printed, one for every column; none where nothing was published, as for a control."""
+    published_sd: tuple[float | None, ...] = ()
+    """The printed standard deviations, where there are any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,8 +69,9 @@ class TableConfig:
     """The experiments behind it."""
     rows: tuple[RowConfig, ...] = ()
     """Its rows."""
-    figure: Literal["leadership", "convergence"] | None = None
-    """The picture that is drawn of it: numbers against the swept setting, or curves of training."""
+    figure: Figure | None = None
+    """The picture that is drawn of it: numbers against the swept setting (``leadership``), curves
+    of training (``convergence``), or a picture of a study."""
     setting: str = ""
     """Words for what is swept, for the picture."""
     notes: tuple[str, ...] = ()
@@ -282,8 +90,8 @@ def load_table(name: str, overrides: Sequence[str] = ()) -> TableConfig:
 
     Args:
         name: like ``s1``, or the path of a file that ends in ``.yaml``.
-        overrides: like ``mnist.recipe.trainer.epochs=3``, a change of the panel of a part, applied
-            in order.
+        overrides: like ``mnist.recipe.trainer.epochs=3``, a change of what a part trains,
+            applied in order.
 
     Raises:
         ConfigError: lists problems; says which tables there are if there is no such one.
@@ -291,12 +99,10 @@ def load_table(name: str, overrides: Sequence[str] = ()) -> TableConfig:
     path = find_config(name) if name.endswith(".yaml") else _named(name)
     table = validate(TableConfig, _with_changes(read_yaml(path), overrides))
     for key, part in table.parts.items():
-        if part.panel is not None:
-            for full in (False, True):
-                try:
-                    part.panel.panel(key, full=full)
-                except ConfigError as error:
-                    raise ConfigError(f"{path}: parts.{key}: {error}") from error
+        try:
+            _check_part(key, part)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: parts.{key}: {error}") from error
     for index, row in enumerate(table.rows):
         _check_row(table, index, row)
     return table
@@ -332,7 +138,7 @@ def experiment(table: TableConfig, part: str) -> tuple[str, str, OwnPart]:
             f"parts.{part}.use: {own.use.table} has no part {own.use.part} of its own; it has "
             f"{', '.join(k for k, p in other.parts.items() if p.own is not None)}"
         )
-    return other.name, own.use.part, found.own
+    return other.name, own.use.part, _shown_as(own.use, found.own)
 
 
 def table_names() -> list[str]:
@@ -344,14 +150,21 @@ def table_names() -> list[str]:
     return sorted(found, key=_paper_order)
 
 
-def merge_plain(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``over`` on ``base``, key by key at every level."""
-    merged = dict(base)
-    for key, value in over.items():
-        before = merged.get(key)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge_plain(before, value) if both else value  # type: ignore[arg-type]
-    return merged
+def _check_part(name: str, part: PartConfig) -> None:
+    """Raises ConfigError where a part cannot be run, reduced or in full."""
+    for full in (False, True):
+        if part.panel is not None:
+            part.panel.panel(name, full=full)
+        if part.study is not None:
+            part.study.study(full=full)
+
+
+def _shown_as(use: UsedPart, part: OwnPart) -> OwnPart:
+    """A borrowed study with the numbers that are wanted of it."""
+    if not isinstance(part, StudyPart):
+        return part
+    methods, settings = use.methods or part.methods, use.settings or part.settings
+    return replace(part, methods=methods, settings=settings)
 
 
 def _paper_order(name: str) -> tuple[bool, int, str]:
@@ -372,15 +185,16 @@ def _with_changes(content: dict[str, Any], overrides: Sequence[str]) -> dict[str
         change = parse_override(override)
         ((part, inner),) = change.items()
         known = content.get("parts", {})
-        panel = known.get(part, {}).get("panel") if isinstance(known, Mapping) else None
-        if not isinstance(panel, dict) or not isinstance(inner, Mapping):
-            names = [key for key, value in known.items() if "panel" in value]
+        own = known.get(part, {}) if isinstance(known, Mapping) else {}
+        trained = own.get("panel") or own.get("study")
+        if not isinstance(trained, dict) or not isinstance(inner, Mapping):
+            names = [key for key, value in known.items() if {"panel", "study"} & set(value)]
             raise ConfigError(
                 f"--set {override}: expected PART.KEY=VALUE with a part that trains networks "
                 f"({', '.join(names) or 'none here'}), like --set "
                 f"{names[0] if names else 'part'}.recipe.trainer.epochs=3"
             )
-        panel["reduced"] = merge_plain(panel.get("reduced", {}), inner)
+        trained["reduced"] = merge_plain(trained.get("reduced", {}), inner)
     return content
 
 
@@ -392,8 +206,10 @@ def _check_row(table: TableConfig, index: int, row: RowConfig) -> None:
         raise ConfigError(
             f"{table.name}: rows.{index}.method: {row.part} has no method {row.method}"
         ) from None
-    if row.published and len(row.published) != columns:
-        raise ConfigError(
-            f"{table.name}: rows.{index}.published: expected {columns} values, one for every "
-            f"column, or none, got {len(row.published)}"
-        )
+    for key in ("published", "published_sd"):
+        given = len(getattr(row, key))
+        if given not in (0, columns):
+            raise ConfigError(
+                f"{table.name}: rows.{index}.{key}: expected {columns} values, one for every "
+                f"column, or none, got {given}"
+            )

@@ -3,18 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from brainage.config.tables import (
-    OwnPart,
-    PanelPart,
-    PlanPart,
-    RowConfig,
-    TableConfig,
-    experiment,
-)
+from brainage.config.table_parts import OwnPart, PanelPart, PlanPart, StudyPart
+from brainage.config.tables import RowConfig, TableConfig, experiment
 from brainage.workflows.tables.panel_part import panel_state
 from brainage.workflows.tables.result import Cell, Curve, PartFacts, TableResult
 from brainage.workflows.tables.speed_part import plan_state, speed_state
 from brainage.workflows.tables.state import PartState
+from brainage.workflows.tables.study_part import study_state
 
 
 def collect(table: TableConfig, out: Path) -> TableResult:
@@ -54,12 +49,15 @@ def _state(part: OwnPart, folder: Path) -> PartState:
         return panel_state(part, folder)
     if isinstance(part, PlanPart):
         return plan_state(part, folder)
+    if isinstance(part, StudyPart):
+        return study_state(part, folder)
     return speed_state(part, folder)
 
 
 def _cells(row: RowConfig, state: PartState) -> list[Cell]:
     values = state.values(row.method, row.measure)
     published = row.published or (None,) * len(values)
+    printed_sd = row.published_sd or (None,) * len(values)
     return [
         Cell(
             part=row.part,
@@ -67,11 +65,12 @@ def _cells(row: RowConfig, state: PartState) -> list[Cell]:
             setting=value.setting,
             measure=row.measure,
             published=printed,
+            published_sd=spread,
             measured=value.mean,
             sd=value.sd,
             seeds=value.seeds,
             failed=value.failed,
             scale=state.facts.scale,
         )
-        for value, printed in zip(values, published, strict=True)
+        for value, printed, spread in zip(values, published, printed_sd, strict=True)
     ]

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from brainage.config.images import ImagesConfig, load_images_config
-from brainage.config.tables import PanelPart, merge_plain
+from brainage.config.table_parts import PanelPart
 from brainage.config.validation import to_plain
 from brainage.errors import ConfigError, RunFolderError
 from brainage.workflows.images.fit import ImageFit
 from brainage.workflows.images.rows import tested_rows
 from brainage.workflows.images.run import benchmark_images
 from brainage.workflows.tables.result import Curve, PartFacts
+from brainage.workflows.tables.scale import changed_settings, fewer_repetitions, scale_words
 from brainage.workflows.tables.state import PartState, Value
 
 _PERCENT = 100
+_TOLD = (
+    *("data.train_images", "data.test_images", "data.validation_images", "recipe.trainer.epochs"),
+    *("num_threads", "seeds", "tracking", "methods", "name"),
+)
 
 
 def run_panel(panel: PanelPart, folder: Path, *, full: bool, jobs: int) -> None:
@@ -120,42 +125,9 @@ def _remembered(folder: Path) -> Mapping[str, Any]:
 def _scale(panel: PanelPart, config: ImagesConfig, images_scale: str) -> str:
     """``full``, or what is smaller: of the images, the epochs, the recipe, the repetitions."""
     smaller = [images_scale.removeprefix("reduced: ")] if images_scale.startswith("reduced") else []
-    smaller += _other_changes(panel, config)
-    if panel.repetitions is not None and len(config.seeds) < panel.repetitions:
-        smaller.append(f"{len(config.seeds)} of {panel.repetitions} repetitions")
-    return f"reduced: {', '.join(smaller)}" if smaller else "full"
-
-
-def _other_changes(panel: PanelPart, config: ImagesConfig) -> list[str]:
-    """Settings that were reduced and that neither images nor epochs tell of, with their values."""
-    plain = to_plain(config)
-    told = {"data.train_images", "data.test_images", "data.validation_images"}
-    told |= {"recipe.trainer.epochs", "num_threads", "seeds"}
     full = to_plain(panel.panel("full", full=True))
-    changes = []
-    for key in _leaves(merge_plain(full, panel.reduced)):
-        value, before = _at(plain, key), _at(full, key)
-        shown = ".".join(key)
-        bookkeeping = shown.startswith(("tracking.", "methods.", "name"))
-        if value != before and shown not in told and not bookkeeping:
-            changes.append(f"{shown.removeprefix('recipe.')} {value} instead of {before}")
-    return changes
-
-
-def _leaves(content: Mapping[str, Any], above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for key, value in content.items():
-        path = (*above, key)
-        found += _leaves(value, path) if isinstance(value, Mapping) and value else [path]
-    return found
-
-
-def _at(content: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        if not isinstance(content, Mapping):
-            return None
-        content = content.get(key)
-    return content
+    smaller += changed_settings(full, panel.reduced, to_plain(config), _TOLD)
+    return scale_words(smaller + fewer_repetitions(len(config.seeds), panel.repetitions))
 
 
 def _measured(fit: ImageFit, measure: str) -> float | None:

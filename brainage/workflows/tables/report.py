@@ -7,7 +7,7 @@ from typing import Any
 
 from brainage.config.tables import TableConfig
 from brainage.errors import RunFolderError
-from brainage.reporting.formatting import NOTHING, decimals
+from brainage.reporting.formatting import NOTHING
 from brainage.workflows.tables.collect import collect
 from brainage.workflows.tables.figures import MEASURES, write_figures
 from brainage.workflows.tables.result import (
@@ -15,6 +15,7 @@ from brainage.workflows.tables.result import (
     TableResult,
     grouped,
     load_result,
+    printed,
     with_deviation,
 )
 from brainage.workflows.train.run_folder import write_text
@@ -61,7 +62,9 @@ def report_tables(tables: Sequence[TableConfig], *, results: Path, out: Path) ->
     for table in tables:
         result = _result(table, results)
         found.append(result)
-        pages.append(_section(table, result, write_figures(table, result, out.parent)))
+        pages.append(
+            _section(table, result, write_figures(table, result, out.parent, results=results))
+        )
     write_text(out, "\n".join([_HEAD, *pages]))
     return TablesReport(out=out, results=tuple(found))
 
@@ -118,8 +121,7 @@ def _markdown(cells: list[Cell], part: str) -> list[str]:
         words = f"{method}, {MEASURES[measure]}"
         lines.append(f"| {words} | measured | {' | '.join(with_deviation(c) for c in row)} |")
         if any(cell.published is not None for cell in row):
-            printed = " | ".join(decimals(cell.published) for cell in row)
-            lines.append(f"| | published | {printed} |")
+            lines.append(f"| | published | {' | '.join(printed(cell) for cell in row)} |")
     return [*lines, ""] if lines else []
 
 

@@ -13,10 +13,11 @@ from brainage.workflows.train.run_folder import write_text
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One value. ``published`` is as printed; ``measured`` is None as long as there is no fit.
+    """One value. ``published`` and ``published_sd`` are as printed.
 
-    ``measured`` is the mean over ``seeds`` finished repetitions, ``sd`` their standard deviation.
-    ``setting`` is the column; empty where the row has one value only.
+    ``measured`` is the mean over ``seeds`` finished repetitions and ``sd`` their standard
+    deviation; None as long as there is no fit. ``setting`` is the column; empty where the row has
+    one value only.
     """
 
     part: str
@@ -29,6 +30,7 @@ class Cell:
     seeds: int
     failed: int
     scale: str
+    published_sd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +133,12 @@ def with_deviation(cell: Cell) -> str:
     return decimals(cell.measured) + spread
 
 
+def printed(cell: Cell) -> str:
+    """The published value for people, with its standard deviation where there is one."""
+    spread = "" if cell.published_sd is None else f" ± {decimals(cell.published_sd)}"
+    return decimals(cell.published) + spread
+
+
 def _from_json(values: Mapping[str, Any]) -> TableResult:
     return TableResult(
         table=values["table"],
@@ -163,6 +171,6 @@ def _lines(cells: list[Cell]) -> list[str]:
         measured = "".join(f"{with_deviation(cell):>14}" for cell in row)
         lines.append(f"{name:<{width}} measured  {measured}")
         if any(cell.published is not None for cell in row):
-            published = "".join(f"{decimals(cell.published):>14}" for cell in row)
+            published = "".join(f"{printed(cell):>14}" for cell in row)
             lines.append(f"{'':<{width}} published {published}")
     return lines

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brainage.config.tables import PanelPart, PlanPart, TableConfig, experiment
+from brainage.config.table_parts import PanelPart, PlanPart, StudyPart
+from brainage.config.tables import TableConfig, experiment
 from brainage.errors import ConfigError, RunFolderError
 from brainage.workflows.tables.collect import collect
 from brainage.workflows.tables.figures import write_figures
 from brainage.workflows.tables.panel_part import run_panel
 from brainage.workflows.tables.result import TableResult
 from brainage.workflows.tables.speed_part import run_plan, run_speed
+from brainage.workflows.tables.study_part import run_study
 
 _log = logging.getLogger(__name__)
 
@@ -89,9 +91,11 @@ def run_table(
             run_panel(part, folder, full=full, jobs=jobs)
         elif isinstance(part, PlanPart):
             run_plan(part, folder)
+        elif isinstance(part, StudyPart):
+            run_study(part, folder, out=out, full=full, jobs=jobs)
         else:
             run_speed(part, folder)
     result = collect(table, out)
     result.save(out)
-    write_figures(table, result, out)
+    write_figures(table, result, out, results=out)
     return result

@@ -13,7 +13,7 @@ from typing import Any
 
 from brainage.config.plan import Planned, load_planned
 from brainage.config.speed import SpeedConfig, load_speed_config
-from brainage.config.tables import PlanPart, SpeedPart
+from brainage.config.table_parts import PlanPart, SpeedPart
 from brainage.config.validation import to_plain
 from brainage.errors import RunFolderError
 from brainage.workflows.benchmark.speed import benchmark_speed
