@@ -73,7 +73,7 @@ def report(
         Path, typer.Option(metavar="DIR", help="What tables run wrote, or kept results.")
     ] = DEFAULT_OUT,
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="The page; figures are written beside it.")
+        Path, typer.Option(metavar="FILE", help="The page; figures go to a folder of its name.")
     ] = Path("tables.md"),
     as_json: AsJson = False,
     verbose: Verbose = 0,

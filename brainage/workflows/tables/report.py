@@ -43,7 +43,7 @@ class TablesReport:
 
 
 def report_tables(tables: Sequence[TableConfig], *, results: Path, out: Path) -> TablesReport:
-    """Write a Markdown page of the tables, with their figures beside it.
+    """Write a Markdown page of the tables, with their figures in a folder of the page's name.
 
     Args:
         tables: which, in this order; those of which nothing is known are named as such.
@@ -55,16 +55,16 @@ def report_tables(tables: Sequence[TableConfig], *, results: Path, out: Path) ->
     """
     found: list[TableResult] = []
     pages: list[str] = []
+    pictures = out.with_suffix("")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        pictures.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{out.parent}: cannot create it: {error.strerror}") from error
+        raise RunFolderError(f"{pictures}: cannot create it: {error.strerror}") from error
     for table in tables:
         result = _result(table, results)
         found.append(result)
-        pages.append(
-            _section(table, result, write_figures(table, result, out.parent, results=results))
-        )
+        written = write_figures(table, result, pictures, results=results)
+        pages.append(_section(table, result, [path.relative_to(out.parent) for path in written]))
     write_text(out, "\n".join([_HEAD, *pages]))
     return TablesReport(out=out, results=tuple(found))
 
@@ -96,7 +96,7 @@ def _section(table: TableConfig, result: TableResult, figures: Sequence[Path]) -
     lines += ["", f"`brainage tables run {table.name}`", ""]
     for part in result.parts:
         lines += _markdown([cell for cell in result.rows if cell.part == part], part)
-    lines += [f"![{path.stem}]({path.name})\n" for path in figures]
+    lines += [f"![{path.stem}]({path.as_posix()})\n" for path in figures]
     lines += [f"* {note}" for note in table.notes]
     return "\n".join(lines) + "\n"
 
