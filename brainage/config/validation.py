@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import reduce
+from functools import cache, reduce
 from operator import getitem
 from typing import Any, TypeVar, cast
 
@@ -36,8 +36,14 @@ _EXPECTED = {
 _NAMED_FIELD = re.compile(r"([A-Za-z_]\w*): ")
 
 
-def _adapter(section: type[T]) -> TypeAdapter[T]:
+@cache
+def _made_adapter(section: type[Any]) -> TypeAdapter[Any]:
+    """Making one takes longer than everything else here."""
     return TypeAdapter(section)
+
+
+def _adapter(section: type[T]) -> TypeAdapter[T]:
+    return _made_adapter(section)
 
 
 def validate(section: type[T], content: Mapping[str, Any]) -> T:

@@ -1,10 +1,13 @@
 """Several pictures in one figure of the house style."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
 from brainage.reporting.figure_style import INK, FileFormat, draw
+
+NOTE_LETTERS_PER_INCH = 16
 
 
 def draw_panels(
@@ -26,7 +29,8 @@ def draw_panels(
         rows: of pictures.
         columns: of pictures.
         name: of the figure.
-        note: what was measured and on what scale; stands below the pictures.
+        note: what was measured and on what scale; stands below the pictures, its lines broken
+            where they are too long.
         size_inches: width and height of the figure.
         file_format: ``svg`` or ``png``.
         heights: of the rows, relative to one another.
@@ -40,6 +44,8 @@ def draw_panels(
             rows, columns, squeeze=False, height_ratios=heights, width_ratios=widths
         )
         fill([each for row in grid for each in row])
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color=INK)
+        width = int(NOTE_LETTERS_PER_INCH * size_inches[0])
+        lines = [textwrap.fill(line, width) for line in note.splitlines()]
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8, color=INK)
 
     return draw(cut, name=name, file_format=file_format, size_inches=size_inches)

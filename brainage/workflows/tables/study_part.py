@@ -156,10 +156,11 @@ def _worker_facts(part: StudyPart, result: Mapping[str, Any]) -> PartFacts:
 
 def _complexity_facts(result: Mapping[str, Any]) -> PartFacts:
     config = result["config"]
-    copies = [f"{row['images']} images of {row['data']} ({row['note']})" for row in result["sets"]]
+    copies = [f"{row['data']}: {row['images']} images, {row['note']}" for row in result["sets"]]
     return PartFacts(
-        scale=f"reduced: {', '.join(copies)}",
+        scale=f"reduced: {config['images_per_set']} images a set or fewer, copies and samples",
         complete=True,
+        note="; ".join(copies),
         details={key: config[key] for key in ("order", "resize", "mass", "largest_moment")},
     )
 
