@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from brainage.errors import ConfigError
 from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by
 
 tables = typer.Typer(
@@ -59,6 +60,8 @@ def run(
         from brainage.config.tables import load_tables
         from brainage.workflows.tables.run import run_tables
 
+        if full and overrides:
+            raise ConfigError(f"--set {overrides[0]}: changes nothing with --full; leave one out")
         chosen = load_tables(names, overrides or ())
         result = run_tables(chosen, out=out, full=full, jobs=jobs, only=parts or ())
         return finish(result, as_json, stream)

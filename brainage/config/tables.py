@@ -1,11 +1,14 @@
 """The configuration of a paper table: what is trained or measured, and what was published."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from brainage.config.files import find_config, installed_configs, parse_override
+from brainage.config.plan import load_planned
+from brainage.config.speed import load_speed_config
 from brainage.config.table_parts import OwnPart, PartConfig, StudyPart, UsedPart, merge_plain
 from brainage.config.validation import validate
 from brainage.config.yaml_text import read_yaml
@@ -13,6 +16,7 @@ from brainage.core.config import FORBID_UNKNOWN, require
 from brainage.errors import ConfigError
 
 FOLDER = "tables"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 Measure = Literal[
     "test_error_percent",
     "test_accuracy_percent",
@@ -79,6 +83,9 @@ class TableConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.parts), "parts", "at least one", {})
+        # They are names of folders.
+        names = [each for each in (self.name, *self.parts) if not _NAME.fullmatch(each)]
+        require(not names, "name", "names of letters, digits, '_' and '-', of parts too", names)
         require(bool(self.rows or self.figure), "rows", "at least one, or a figure", [])
         for index, row in enumerate(self.rows):
             known = row.part in self.parts
@@ -96,15 +103,16 @@ def load_table(name: str, overrides: Sequence[str] = ()) -> TableConfig:
     Raises:
         ConfigError: lists problems; says which tables there are if there is no such one.
     """
-    path = find_config(name) if name.endswith(".yaml") else _named(name)
-    table = validate(TableConfig, _with_changes(read_yaml(path), overrides))
-    for key, part in table.parts.items():
-        try:
+    path = _path_of(name)
+    table = _read(path, overrides)
+    try:
+        for key, part in table.parts.items():
+            experiment(table, key)
             _check_part(key, part)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: parts.{key}: {error}") from error
-    for index, row in enumerate(table.rows):
-        _check_row(table, index, row)
+        for index, row in enumerate(table.rows):
+            _check_row(table, index, row)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
     return table
 
 
@@ -131,7 +139,11 @@ def experiment(table: TableConfig, part: str) -> tuple[str, str, OwnPart]:
     if own.own is not None:
         return table.name, part, own.own
     assert own.use is not None
-    other = load_table(own.use.table)
+    try:
+        # Its parts are checked when it is loaded itself: ten rows would do it ten times here.
+        other = _read(_path_of(own.use.table))
+    except ConfigError as error:
+        raise ConfigError(f"parts.{part}.use.table: {error}") from error
     found = other.parts.get(own.use.part)
     if found is None or found.own is None:
         raise ConfigError(
@@ -152,11 +164,18 @@ def table_names() -> list[str]:
 
 def _check_part(name: str, part: PartConfig) -> None:
     """Raises ConfigError where a part cannot be run, reduced or in full."""
-    for full in (False, True):
-        if part.panel is not None:
-            part.panel.panel(name, full=full)
-        if part.study is not None:
-            part.study.study(full=full)
+    try:
+        for full in (False, True):
+            if part.panel is not None:
+                part.panel.panel(name, full=full)
+            if part.study is not None:
+                part.study.study(full=full)
+        if part.plan is not None:
+            load_planned(part.plan.config, part.plan.changes)
+        if part.speed is not None:
+            load_speed_config(part.speed.config)
+    except ConfigError as error:
+        raise ConfigError(f"parts.{name}: {error}") from error
 
 
 def _shown_as(use: UsedPart, part: OwnPart) -> OwnPart:
@@ -172,6 +191,19 @@ def _paper_order(name: str) -> tuple[bool, int, str]:
     return name.startswith("fig"), int(number or 0), name
 
 
+def _path_of(name: str) -> Path:
+    return find_config(name) if name.endswith(".yaml") else _named(name)
+
+
+def _read(path: Path, overrides: Sequence[str] = ()) -> TableConfig:
+    """The table in a file; what depends on other files is not checked."""
+    content = _with_changes(read_yaml(path), overrides)
+    try:
+        return validate(TableConfig, content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
 def _named(name: str) -> Path:
     known = table_names()
     if name not in known:
@@ -182,20 +214,28 @@ def _named(name: str) -> Path:
 def _with_changes(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """``--set part.key=value`` lands in what the part reduces, so that its scale tells of it."""
     for override in overrides:
-        change = parse_override(override)
-        ((part, inner),) = change.items()
-        known = content.get("parts", {})
-        own = known.get(part, {}) if isinstance(known, Mapping) else {}
-        trained = own.get("panel") or own.get("study")
-        if not isinstance(trained, dict) or not isinstance(inner, Mapping):
-            names = [key for key, value in known.items() if {"panel", "study"} & set(value)]
+        ((part, inner),) = parse_override(override).items()
+        trained = _trained_parts(content)
+        if part not in trained or not isinstance(inner, Mapping):
             raise ConfigError(
                 f"--set {override}: expected PART.KEY=VALUE with a part that trains networks "
-                f"({', '.join(names) or 'none here'}), like --set "
-                f"{names[0] if names else 'part'}.recipe.trainer.epochs=3"
+                f"({', '.join(trained) or 'none here'}), like --set "
+                f"{next(iter(trained), 'part')}.recipe.trainer.epochs=3"
             )
-        trained["reduced"] = merge_plain(trained.get("reduced", {}), inner)
+        change = {"parts": {part: {trained[part]: {"reduced": inner}}}}
+        content = merge_plain(content, change)
     return content
+
+
+def _trained_parts(content: Mapping[str, Any]) -> dict[str, str]:
+    """Parts that train networks, each with its kind, of a file that was not checked yet."""
+    parts = content.get("parts")
+    return {
+        key: kind
+        for key, part in (parts.items() if isinstance(parts, Mapping) else ())
+        for kind in ("panel", "study")
+        if isinstance(part, Mapping) and isinstance(part.get(kind), Mapping)
+    }
 
 
 def _check_row(table: TableConfig, index: int, row: RowConfig) -> None:
@@ -203,13 +243,11 @@ def _check_row(table: TableConfig, index: int, row: RowConfig) -> None:
     try:
         columns = len(part.columns(row.method))
     except KeyError:
-        raise ConfigError(
-            f"{table.name}: rows.{index}.method: {row.part} has no method {row.method}"
-        ) from None
+        raise ConfigError(f"rows.{index}.method: {row.part} has no method {row.method}") from None
     for key in ("published", "published_sd"):
         given = len(getattr(row, key))
         if given not in (0, columns):
             raise ConfigError(
-                f"{table.name}: rows.{index}.{key}: expected {columns} values, one for every "
+                f"rows.{index}.{key}: expected {columns} values, one for every "
                 f"column, or none, got {given}"
             )

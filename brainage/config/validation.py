@@ -43,7 +43,7 @@ def _made_adapter(section: type[Any]) -> TypeAdapter[Any]:
 
 
 def _adapter(section: type[T]) -> TypeAdapter[T]:
-    return _made_adapter(section)
+    return _made_adapter(cast("Any", section))
 
 
 def validate(section: type[T], content: Mapping[str, Any]) -> T:
