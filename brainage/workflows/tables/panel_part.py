@@ -20,8 +20,9 @@ from brainage.workflows.tables.state import PartState, Value
 
 _PERCENT = 100
 _TOLD = (
-    *("data.train_images", "data.test_images", "data.validation_images", "recipe.trainer.epochs"),
-    *("num_threads", "seeds", "tracking", "methods", "name"),
+    *("data.train_images", "data.test_images", "data.validation_images"),
+    *("num_threads", "data.num_loader_workers", "seeds", "tracking", "methods", "name"),
+    *("recipe.trainer.checkpoint_every", "recipe.trainer.validate_every"),
 )
 
 
@@ -106,6 +107,7 @@ def _facts_and_fits(panel: PanelPart, folder: Path) -> tuple[PartFacts, list[Ima
         device=next((fit.device for fit in trained if fit.device), ""),
         note=str(known.get("note", "")),
         seeds=len(config.seeds),
+        failed=[f"{fit.method}, seed {fit.seed}: {fit.reason}" for fit in fits if fit.failed],
         details=details,
     )
     return facts, fits
@@ -126,7 +128,9 @@ def _scale(panel: PanelPart, config: ImagesConfig, images_scale: str) -> str:
     """``full``, or what is smaller: of the images, the epochs, the recipe, the repetitions."""
     smaller = [images_scale.removeprefix("reduced: ")] if images_scale.startswith("reduced") else []
     full = to_plain(panel.panel("full", full=True))
-    smaller += changed_settings(full, panel.reduced, to_plain(config), _TOLD)
+    # The images' scale tells of epochs where the published number is known.
+    told = _TOLD if config.published_epochs is None else (*_TOLD, "recipe.trainer.epochs")
+    smaller += changed_settings(full, panel.reduced, to_plain(config), told)
     return scale_words(smaller + fewer_repetitions(len(config.seeds), panel.repetitions))
 
 

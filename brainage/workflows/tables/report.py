@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brainage.config.tables import TableConfig
+from brainage.config.tables import TableConfig, experiment
 from brainage.errors import RunFolderError
 from brainage.reporting.formatting import NOTHING
 from brainage.workflows.tables.collect import collect
@@ -55,7 +55,7 @@ def report_tables(tables: Sequence[TableConfig], *, results: Path, out: Path) ->
     """
     found: list[TableResult] = []
     pages: list[str] = []
-    pictures = out.with_suffix("")
+    pictures = out.with_name(out.stem if out.suffix else f"{out.name}-figures")
     try:
         pictures.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,7 +80,8 @@ mean ± standard deviation over seeds, and a dash where nothing has been measure
 
 def _result(table: TableConfig, results: Path) -> TableResult:
     """From the table's folders where there are any, else from its file."""
-    if any((results / table.name / part).is_dir() for part in table.parts):
+    places = [experiment(table, part)[:2] for part in table.parts]
+    if any((results / owner / part).is_dir() for owner, part in places):
         return collect(table, results)
     path = results / f"{table.name}.json"
     return load_result(path) if path.is_file() else collect(table, results)
@@ -92,6 +93,7 @@ def _section(table: TableConfig, result: TableResult, figures: Sequence[Path]) -
         told = [f"**{name}**: {facts.scale}", facts.note, facts.device]
         told += [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in facts.details.items()
                  if value not in ({}, [], "")]  # fmt: skip
+        told += [f"failed: {each}" for each in facts.failed]
         lines += [f"* {'; '.join(each for each in told if each)}"]
     lines += ["", f"`brainage tables run {table.name}`", ""]
     for part in result.parts:

@@ -10,6 +10,8 @@ from brainage.errors import RunFolderError
 from brainage.reporting.formatting import NOTHING, decimals
 from brainage.workflows.train.run_folder import write_text
 
+_COLUMN = 14
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -38,6 +40,7 @@ class PartFacts:
     """What an experiment was run with. ``complete`` says whether all of it is done.
 
     ``scale``: ``full``, ``reduced:`` with what is smaller than published, or ``projected``.
+    ``failed`` names the fits without a result, each with its reason.
     """
 
     scale: str
@@ -45,6 +48,7 @@ class PartFacts:
     device: str = ""
     note: str = ""
     seeds: int = 0
+    failed: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,14 +81,15 @@ class TableResult:
     @property
     def exit_code(self) -> int:
         """0, or 1 when a fit failed."""
-        return 1 if any(cell.failed for cell in self.rows) else 0
+        return 1 if any(part.failed for part in self.parts.values()) else 0
 
     def describe(self) -> list[str]:
         """Measured above published, for people."""
         lines = [f"{self.table}: {self.title}"]
         for name, facts in self.parts.items():
             cells = [cell for cell in self.rows if cell.part == name]
-            lines += ["", _heading(name, facts), *_lines(cells)]
+            failed = [f"failed: {each}" for each in facts.failed]
+            lines += ["", _heading(name, facts), *failed, *_lines(cells)]
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -164,13 +169,14 @@ def _lines(cells: list[Cell]) -> list[str]:
     width = max((len(f"{method}, {measure}") for method, measure in grouped(cells)), default=0)
     for (method, measure), row in grouped(cells).items():
         settings = [cell.setting for cell in row]
+        column = max(_COLUMN, *(len(each) + 2 for each in settings))
         if settings != shown and any(settings):
-            lines.append(f"{'':<{width + 11}}" + "".join(f"{each:>14}" for each in settings))
+            lines.append(f"{'':<{width + 11}}" + "".join(f"{each:>{column}}" for each in settings))
         shown = settings
         name = f"{method}, {measure}"
-        measured = "".join(f"{with_deviation(cell):>14}" for cell in row)
+        measured = "".join(f"{with_deviation(cell):>{column}}" for cell in row)
         lines.append(f"{name:<{width}} measured  {measured}")
         if any(cell.published is not None for cell in row):
-            published = "".join(f"{printed(cell):>14}" for cell in row)
+            published = "".join(f"{printed(cell):>{column}}" for cell in row)
             lines.append(f"{'':<{width}} published {published}")
     return lines
