@@ -158,7 +158,7 @@ def leaders_figure(result: Mapping[str, Any], scale: str, file_format: FileForma
     fractions = ", ".join(f"{each:.0%}" for each in result["fractions"])
     note = (
         f"{result['data']}, {workers} workers a block; fractions tried: {fractions}; "
-        f"{result['seeds']} seed{'s' if result['seeds'] > 1 else ''};\n"
+        f"{result['seeds']} seed{'s' if result['seeds'] > 1 else ''}; "
         f"ties go to the fewest leaders; {scale}."
     )
     return draw_panels(
