@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from brainage.errors import RunFolderError
+from brainage.reporting.counts import counted
 from brainage.reporting.formatting import NOTHING, decimals
 from brainage.workflows.train.run_folder import write_text
 
@@ -156,7 +157,12 @@ def _from_json(values: Mapping[str, Any]) -> TableResult:
 
 
 def _heading(name: str, facts: PartFacts) -> str:
-    told = [facts.scale, facts.note, facts.device, f"{facts.seeds} seeds" if facts.seeds else ""]
+    told = [
+        facts.scale,
+        facts.note,
+        facts.device,
+        counted(facts.seeds, "seed") if facts.seeds else "",
+    ]
     if not facts.complete:
         told.append("not complete")
     return f"{name}: {'; '.join(each for each in told if each)}"
