@@ -12,6 +12,7 @@ from pydantic import Field
 
 from brainage.backbones.config import BackboneConfig, MLPConfig
 from brainage.config.files import apply_overrides, find_config, read_config
+from brainage.config.names import is_folder_name
 from brainage.config.sections import merge
 from brainage.config.validation import to_plain, validate
 from brainage.config.yaml_text import to_yaml
@@ -40,7 +41,6 @@ GIVEN = "as given"
 """Name of the only candidate where there is no search."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._%+-]{0,63}\Z")
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class ImagesConfig:
     """Where the panel is recorded."""
 
     def __post_init__(self) -> None:
-        valid = _FOLDER_NAME.match(self.name) is not None and not self.name.endswith(".")
+        valid = is_folder_name(self.name)
         require(valid, "name", "letters, digits, '.', '_' and '-', at most 64", self.name)
         for key in ("methods", "search"):
             names = list(getattr(self, key))
