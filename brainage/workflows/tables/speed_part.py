@@ -145,13 +145,13 @@ def _timed(
 
 
 def _number(row: Mapping[str, Any], measure: str, images_per_epoch: int | None) -> float | None:
-    """A row's speedup, or its minutes for an epoch of so many images."""
+    """A row's speedup, or its minutes for an epoch of so many images; None if it cannot be done."""
     if measure == "speedup":
-        return round(float(row["speedup"]), 3)
-    if measure != "epoch_minutes" or images_per_epoch is None:
+        return None if row["speedup"] is None else round(float(row["speedup"]), 3)
+    if measure != "epoch_minutes" or images_per_epoch is None or row["step_seconds"] is None:
         return None
-    seconds = images_per_epoch / float(row["samples_per_second"])
-    return round(seconds / _SECONDS_PER_MINUTE, 2)
+    steps = images_per_epoch / int(row["batch_size"])
+    return round(steps * float(row["step_seconds"]) / _SECONDS_PER_MINUTE, 2)
 
 
 def _nothing(part: PlanPart | SpeedPart, method: str, measure: str) -> list[Value]:  # noqa: ARG001
