@@ -3,7 +3,10 @@
 Each starts fresh, so that its memory is its own and one that dies costs only its task.
 """
 
+import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,8 +99,17 @@ def _work(
 ) -> None:
     """Body of a process. Ctrl-C reaches the whole group; the parent decides what it means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answer = function(task, shared)
     except Exception as error:  # handed to the parent, whatever it is
         answer = error
     connection.send(answer)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: killed, it could not say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
