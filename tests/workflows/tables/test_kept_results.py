@@ -49,3 +49,11 @@ def test_a_kept_result_has_the_published_values_of_its_table(name):
 
 def test_results_of_every_table_are_kept():
     assert sorted(table_names()) == KEPT
+
+
+def test_nothing_is_told_as_measured_that_was_not_run():
+    for name in KEPT:
+        result = load_result(RESULTS / f"{name}.json")
+        for cell in result.rows:
+            if result.parts[cell.part].scale == "not run":
+                assert (cell.measured, cell.seeds) == (None, 0)
