@@ -8,7 +8,7 @@ from typing import Any
 
 from brainage.config.table_parts import PanelPart, PlanPart, StudyPart
 from brainage.config.tables import TableConfig, experiment
-from brainage.errors import ConfigError, RunFolderError
+from brainage.errors import BrainageError, ConfigError, RunFolderError
 from brainage.workflows.tables.collect import collect
 from brainage.workflows.tables.figures import write_figures
 from brainage.workflows.tables.panel_part import run_panel
@@ -84,18 +84,26 @@ def run_table(
             f"--part: {table.name} has no part {unknown[0]}; it has {', '.join(table.parts)}"
         )
     for name in only or table.parts:
-        owner, own_name, part = experiment(table, name)
         _log.info("%s: %s", table.name, name)
-        folder = out / owner / own_name
-        if isinstance(part, PanelPart):
-            run_panel(part, folder, full=full, jobs=jobs)
-        elif isinstance(part, PlanPart):
-            run_plan(part, folder)
-        elif isinstance(part, StudyPart):
-            run_study(part, folder, out=out, full=full, jobs=jobs)
-        else:
-            run_speed(part, folder)
+        try:
+            _run_part(table, name, out=out, full=full, jobs=jobs)
+        except BrainageError as error:
+            error.args = (f"{table.name}, part {name}: {error}",)
+            raise
     result = collect(table, out)
     result.save(out)
     write_figures(table, result, out, results=out)
     return result
+
+
+def _run_part(table: TableConfig, name: str, *, out: Path, full: bool, jobs: int) -> None:
+    owner, own_name, part = experiment(table, name)
+    folder = out / owner / own_name
+    if isinstance(part, PanelPart):
+        run_panel(part, folder, full=full, jobs=jobs)
+    elif isinstance(part, PlanPart):
+        run_plan(part, folder)
+    elif isinstance(part, StudyPart):
+        run_study(part, folder, out=out, full=full, jobs=jobs)
+    else:
+        run_speed(part, folder)

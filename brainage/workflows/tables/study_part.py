@@ -142,6 +142,11 @@ def _worker_facts(part: StudyPart, result: Mapping[str, Any]) -> PartFacts:
         device=str(result["device"]),
         note=str(result["note"]),
         seeds=seeds,
+        failed=[
+            f"seed {seed}: did not come to an end, the log says why"
+            for seed in config["seeds"]
+            if seed not in {fit["seed"] for fit in result["fits"]}
+        ],
         details={
             "data": result["data"],
             "sizes": result["sizes"],

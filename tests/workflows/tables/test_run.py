@@ -185,6 +185,12 @@ def test_a_cell_whose_fits_failed_has_no_number(made_up):
     assert run(text=WILD + rows).exit_code == 1  # and it stays that way
 
 
+def test_a_part_that_cannot_be_run_is_named():
+    missing = TINY.replace("changes: {", "changes: {data: {name: cifar10, root: nowhere}, ")
+    with pytest.raises(BrainageError, match=r"^tiny, part planted: .*nowhere"):
+        run(text=missing)
+
+
 BORROWER = """
 name: borrower
 title: The same fits once more
