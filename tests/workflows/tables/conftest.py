@@ -91,7 +91,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of fits that take no time and have known errors."""
+    """Names of fits that take no time and have known errors; without the panel's own figures."""
+    monkeypatch.setattr(panel, "write_panel_figures", lambda fits, folder: None)
     return in_this_process(monkeypatch, made_up_fit)
 
 

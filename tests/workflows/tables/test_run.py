@@ -66,13 +66,13 @@ def test_a_second_run_trains_nothing_and_gives_the_same(made_up):
     assert made_up == []
 
 
-def test_a_killed_run_goes_on_where_it_was(trained):
+def test_a_killed_run_goes_on_where_it_was(made_up):
     first = run()
     lines = ROWS.read_text().splitlines(keepends=True)
     ROWS.write_text("".join(lines[:4]) + lines[4][:30])
-    trained.clear()
+    made_up.clear()
     second = run()
-    assert trained == FITS[4:]
+    assert made_up == FITS[4:]
     assert second.rows == first.rows
 
 
@@ -168,11 +168,11 @@ def test_fewer_epochs_are_told_where_the_published_number_is_not_known(made_up):
 
 
 def test_a_fit_without_a_result_is_named_and_the_exit_code_is_1(trained):
-    result = run_tables([tiny(text=WILD)], out=OUT, full=False, jobs=1)
+    table = tiny("planted.seeds=[0]", text=WILD)
+    result = run_tables([table], out=OUT, full=False, jobs=1)
     assert result.exit_code == 1
     told = "\n".join(result.describe())
     assert "failed: wild, seed 0: epoch 1:" in told
-    assert "failed: wild, seed 1: epoch 1:" in told
     assert all(cell.measured is not None for cell in result.results[0].rows)
 
 
