@@ -156,8 +156,11 @@ def test_leaders_that_classes_need_are_of_another_table_s_networks(monkeypatch):
     assert len(done) == 6
 
 
-@pytest.mark.parametrize("method", ["bp", "gone"])
-def test_networks_that_were_not_swept_over_leaders_are_refused(method):
-    tiny(text=TINY)
+@pytest.mark.parametrize(
+    ("method", "swept"),
+    [("bp", "leader_fraction"), ("gone", "leader_fraction"), ("local", "follower_weight")],
+)
+def test_networks_that_were_not_swept_over_leaders_are_refused(method, swept):
+    tiny(text=TINY.replace("objective.leader_fraction", f"objective.{swept}"))
     with pytest.raises(ConfigError, match=rf"fits: tiny has no part planted that trains {method}"):
         run_table(leaders_table(method), out=OUT, full=False, jobs=1)
