@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
+from brainage.core.batches import WrappedBatches
 from brainage.core.random import derive_seed
 from brainage.core.types import Batch, BatchSource, Rows
 
@@ -75,7 +76,7 @@ def views_of(volume_CXYZ: Tensor, count: int) -> Tensor:
     return torch.stack([show(volume_CXYZ, view) for view in make_views(count)])
 
 
-class ViewedBatches:
+class ViewedBatches(WrappedBatches):
     """The batches of another source, every sample seen in one view.
 
     Args:
@@ -84,18 +85,8 @@ class ViewedBatches:
     """
 
     def __init__(self, source: BatchSource, view: View) -> None:
-        self._source = source
+        super().__init__(source)
         self._view = view
-
-    @property
-    def num_samples(self) -> int:
-        """Samples in one epoch."""
-        return self._source.num_samples
-
-    @property
-    def batch_sizes(self) -> Sequence[int]:
-        """Samples in each batch of an epoch."""
-        return self._source.batch_sizes
 
     def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
         """The batches of an epoch, see ``BatchSource``."""

@@ -15,7 +15,7 @@ from brainage.config.files import BASE_KEY, find_config, parse_override, read_co
 from brainage.config.load import config_from_mapping
 from brainage.config.names import is_folder_name
 from brainage.config.run import RunConfig
-from brainage.config.sections import merge
+from brainage.config.sections import merge, merge_plain
 from brainage.config.validation import to_plain, validate
 from brainage.config.yaml_text import read_yaml, to_yaml
 from brainage.core.config import FORBID_UNKNOWN, require
@@ -94,7 +94,7 @@ class CompareConfig:
     def with_cuts(self, cuts: Mapping[str, tuple[int, ...]]) -> "CompareConfig":
         """The same comparison with the cuts that were measured for some arms."""
         found = {
-            name: _laid_on(self.arms[name], {"blocks": {"cuts": list(places)}})
+            name: merge_plain(self.arms[name], {"blocks": {"cuts": list(places)}})
             for name, places in cuts.items()
         }
         return replace(self, arms=self.arms | found)
@@ -204,17 +204,7 @@ def _overridden(content: dict[str, Any], change: Mapping[str, Any]) -> dict[str,
         if changes is None:
             merged.pop(name, None)
         elif isinstance(changes, Mapping) and isinstance(merged.get(name), Mapping):
-            merged[name] = _laid_on(merged[name], changes)
+            merged[name] = merge_plain(merged[name], changes)
         else:
             merged[name] = changes
     return {**content, "arms": merged}
-
-
-def _laid_on(changes: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
-    """Further changes on top of changes that need not say which kind of section they change."""
-    laid = dict(changes)
-    for key, value in further.items():
-        before = laid.get(key)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        laid[key] = _laid_on(before, value) if both else value  # type: ignore[arg-type]
-    return laid

@@ -102,3 +102,13 @@ def all_paths(section: type[Any], prefix: str = "") -> Iterator[str]:
         yield prefix + key
         for option in options:
             yield from all_paths(option, f"{prefix}{key}.")
+
+
+def merge_plain(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay ``over`` on ``base``, key by key at every level, whatever sections they change."""
+    merged = dict(base)
+    for key, value in over.items():
+        before = merged.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge_plain(before, value) if both else value  # type: ignore[arg-type]
+    return merged

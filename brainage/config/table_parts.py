@@ -1,12 +1,11 @@
 """Parts of a paper table: what is trained, projected, timed or studied, and its columns."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from brainage.config.files import find_config, parse_override, read_config
 from brainage.config.images import ImagesConfig, images_config_from
-from brainage.config.sections import merge
+from brainage.config.sections import merge, merge_plain
 from brainage.config.studies import (
     ComplexityStudyConfig,
     LeaderComplexityConfig,
@@ -310,13 +309,3 @@ class PartConfig:
     def own(self) -> OwnPart | None:
         """The experiment; None if it is another table's."""
         return self.panel or self.plan or self.speed or self.study
-
-
-def merge_plain(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``over`` on ``base``, key by key at every level."""
-    merged = dict(base)
-    for key, value in over.items():
-        before = merged.get(key)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge_plain(before, value) if both else value  # type: ignore[arg-type]
-    return merged

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from brainage.config.files import find_config, installed_configs, parse_override
 from brainage.config.plan import load_planned
+from brainage.config.sections import merge_plain
 from brainage.config.speed import load_speed_config
-from brainage.config.table_parts import OwnPart, PartConfig, StudyPart, UsedPart, merge_plain
+from brainage.config.table_parts import OwnPart, PartConfig, StudyPart, UsedPart
 from brainage.config.validation import validate
 from brainage.config.yaml_text import read_yaml
 from brainage.core.config import FORBID_UNKNOWN, require

@@ -1,4 +1,4 @@
-"""Batches from tensors in memory."""
+"""Batches from tensors in memory, and sources around others."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from brainage.core.random import derive_seed
-from brainage.core.types import Batch, Rows
+from brainage.core.types import Batch, BatchSource, Rows
 
 
 def batch_sizes(num_samples: int, batch_size: int) -> Sequence[int]:
@@ -70,3 +70,24 @@ class TensorBatches:
         for chosen in torch.split(order, self.batch_size)[first:]:
             wanted = chosen if rows is None else chosen[list(rows(len(chosen)))]
             yield Batch(self.inputs[wanted], self.targets[chosen])
+
+
+class WrappedBatches:
+    """A batch source around another: as many samples and batches; what is done is for a subclass.
+
+    Args:
+        source: delivers the batches.
+    """
+
+    def __init__(self, source: BatchSource) -> None:
+        self._source = source
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in one epoch."""
+        return self._source.num_samples
+
+    @property
+    def batch_sizes(self) -> Sequence[int]:
+        """Samples in each batch of an epoch."""
+        return self._source.batch_sizes

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from brainage.config.studies import ActivityConfig
+from brainage.core.batches import WrappedBatches
 from brainage.core.config import LeaderSelection
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.leaders import select_leaders
@@ -236,7 +237,7 @@ def _plain(values: Sequence[float]) -> list[float | None]:
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
-class WatchedBatches:
+class WatchedBatches(WrappedBatches):
     """A batch source that lets a probe look before a batch is trained on, and after.
 
     Args:
@@ -245,18 +246,8 @@ class WatchedBatches:
     """
 
     def __init__(self, source: BatchSource, probe: ActivityProbe) -> None:
-        self._source = source
+        super().__init__(source)
         self._probe = probe
-
-    @property
-    def num_samples(self) -> int:
-        """Samples in one epoch."""
-        return self._source.num_samples
-
-    @property
-    def batch_sizes(self) -> Sequence[int]:
-        """Samples in each batch of an epoch."""
-        return self._source.batch_sizes
 
     def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
         """The batches of an epoch; see ``BatchSource``."""

@@ -106,7 +106,7 @@ def _facts_and_fits(panel: PanelPart, folder: Path) -> tuple[PartFacts, list[Ima
         complete=wanted <= done,
         device=next((fit.device for fit in trained if fit.device), ""),
         note=str(known.get("note", "")),
-        seeds=len(config.seeds),
+        seeds=min(sum(m == method for m, _ in wanted & done) for method in config.methods),
         failed=[f"{fit.method}, seed {fit.seed}: {fit.reason}" for fit in fits if fit.failed],
         details=details,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from brainage.config.tables import TableConfig, experiment
 from brainage.errors import RunFolderError
+from brainage.reporting.counts import counted
 from brainage.reporting.formatting import NOTHING
 from brainage.workflows.tables.collect import collect
 from brainage.workflows.tables.figures import MEASURES, write_figures
@@ -93,6 +94,8 @@ def _section(table: TableConfig, result: TableResult, figures: Sequence[Path]) -
         told = [f"**{name}**: {facts.scale}", facts.note, facts.device]
         told += [f"{key.replace('_', ' ')} {_shown(value)}" for key, value in facts.details.items()
                  if value not in ({}, [], "")]  # fmt: skip
+        told += [counted(facts.seeds, "seed")] if facts.seeds else []
+        told += [] if facts.complete else ["not complete"]
         told += [f"failed: {each}" for each in facts.failed]
         lines += [f"* {'; '.join(each for each in told if each)}"]
     lines += ["", f"`brainage tables run {table.name}`", ""]

@@ -41,7 +41,8 @@ class PartFacts:
     """What an experiment was run with. ``complete`` says whether all of it is done.
 
     ``scale``: ``full``, ``reduced:`` with what is smaller than published, or ``projected``.
-    ``failed`` names the fits without a result, each with its reason.
+    ``seeds``: repetitions that every number is of, at the least. ``failed`` names the fits
+    without a result, each with its reason.
     """
 
     scale: str

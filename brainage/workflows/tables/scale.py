@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from brainage.config.table_parts import merge_plain
+from brainage.config.sections import merge_plain
 
 FULL = "full"
 

@@ -2,11 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from brainage.config.images import ImagesConfig, images_config_from
-from brainage.data.images import registry
-from brainage.data.images.image_set import ImagePart, ImageSet
+from tests.workflows.planted import plant_images
 
 CONTENT: dict[str, Any] = {
     "name": "small",
@@ -24,20 +22,10 @@ CONTENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def planted_part(count: int) -> ImagePart:
-    """Dark and bright images, told apart by their mean."""
-    labels = torch.arange(count) % 2
-    generator = torch.Generator().manual_seed(count)
-    noise = torch.randint(0, 60, (count, 1, 4, 4), generator=generator)
-    return ImagePart((noise + 150 * labels[:, None, None, None]).to(torch.uint8), labels)
-
-
 @pytest.fixture(autouse=True)
 def small_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Forty training and twenty test images in place of MNIST, and a folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    found = ImageSet("mnist", ("dark", "bright"), planted_part(40), planted_part(20), True, "all")
-    monkeypatch.setitem(registry.READERS, "mnist", lambda folder: found)
+    plant_images(monkeypatch, tmp_path)
 
 
 def panel_config(**changes: Any) -> ImagesConfig:

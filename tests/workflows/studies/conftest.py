@@ -6,10 +6,9 @@ import torch
 from brainage.config.studies import WorkerStudyConfig, study_from
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.types import BatchSource
-from brainage.data.images import registry
-from brainage.data.images.image_set import ImagePart, ImageSet
 from brainage.data.images.registry import Images, open_images
 from brainage.workflows.images.fit import build_image_engine
+from tests.workflows.planted import plant_images
 
 CHANGES = {
     "data": {"name": "mnist", "validation_images": 8},
@@ -26,20 +25,10 @@ CHANGES = {
 }
 
 
-def planted_part(count: int) -> ImagePart:
-    """Dark and bright images, told apart by their mean."""
-    labels = torch.arange(count) % 2
-    generator = torch.Generator().manual_seed(count)
-    noise = torch.randint(0, 60, (count, 1, 4, 4), generator=generator)
-    return ImagePart((noise + 150 * labels[:, None, None, None]).to(torch.uint8), labels)
-
-
 @pytest.fixture(autouse=True)
 def small_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Forty training and twenty test images in place of MNIST, and a folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    found = ImageSet("mnist", ("dark", "bright"), planted_part(40), planted_part(20), True, "all")
-    monkeypatch.setitem(registry.READERS, "mnist", lambda folder: found)
+    plant_images(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from brainage.config.tables import TableConfig, load_table
-from brainage.data.images import registry
-from brainage.data.images.image_set import ImagePart, ImageSet
 from brainage.data.images.registry import Images
 from brainage.workflows.images import run as panel
 from brainage.workflows.images.fit import FitTask, ImageFit
+from tests.workflows.planted import plant_images
 
 BASE = """
 methods: {}
@@ -48,20 +46,10 @@ SCALE = "reduced: 1 of 2 epochs, 2 of 3 repetitions"
 FITS = [f"{name}, seed {seed}" for seed in (0, 1) for name in ("bp", "local 50%", "local 100%")]
 
 
-def planted_part(count: int) -> ImagePart:
-    """Dark and bright images, told apart by their mean."""
-    labels = torch.arange(count) % 2
-    generator = torch.Generator().manual_seed(count)
-    noise = torch.randint(0, 60, (count, 1, 4, 4), generator=generator)
-    return ImagePart((noise + 150 * labels[:, None, None, None]).to(torch.uint8), labels)
-
-
 @pytest.fixture(autouse=True)
 def small_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Forty training and twenty test images in place of MNIST, and a folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    found = ImageSet("mnist", ("dark", "bright"), planted_part(40), planted_part(20), True, "all")
-    monkeypatch.setitem(registry.READERS, "mnist", lambda folder: found)
+    plant_images(monkeypatch, tmp_path)
     Path("base.yaml").write_text(BASE)
 
 
