@@ -1,6 +1,5 @@
-"""One Chromium for the tests of this folder, and pages that note what they do."""
+"""Pages that note what they do."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +8,6 @@ from typing import Any
 import pytest
 
 from tests.browser.pages import PAGES
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @dataclass
@@ -27,19 +23,7 @@ class Opened:
         self.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
 
 
-# Of this folder only: as long as it runs, the thread has a running event loop.
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, Path]:
     """Every kind of page, written once."""
     folder = tmp_path_factory.mktemp("pages")

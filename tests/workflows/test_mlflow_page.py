@@ -1,7 +1,6 @@
 """MLflow's own pages with runs of two rules, in a real browser."""
 
 import json
-import shutil
 
 import pytest
 
@@ -11,13 +10,7 @@ from brainage.workflows.train.run import train
 from tests.tracking.servers import running_server
 from tests.workflows.tiny import tiny_config
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.distributed,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium"),
-]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = [pytest.mark.slow, pytest.mark.distributed]
 PATIENCE_MS = 60_000
 
 
@@ -35,14 +28,6 @@ def shown(cohort, holdout, tmp_path_factory):
         client.update_run(runs["bp"].info.run_id, name="with-bp")
         client.update_run(runs["lfnn_l"].info.run_id, name="with-lfnn-l")
         yield server.uri, {name: run.info.run_id for name, run in runs.items()}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
