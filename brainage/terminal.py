@@ -12,7 +12,7 @@ from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
-from brainage.tracking.mlflow_environment import prepare_environment
+from brainage.environment import prepare_environment
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from brainage.tracking.mlflow_environment import prepare_environment
+from brainage.environment import prepare_environment
 
 # As the program does before anything imports MLflow, which MONAI does unasked.
 prepare_environment()

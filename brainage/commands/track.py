@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from brainage.environment import prepare_environment
 from brainage.terminal import AsJson, Verbose, finish, reporting
-from brainage.tracking.mlflow_environment import prepare_environment
 
 track = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Runs in MLflow."

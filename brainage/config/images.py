@@ -114,6 +114,10 @@ class ImagesConfig:
             value = getattr(self, key)
             require(value is None or value >= 1, key, "at least 1 or null", value)
 
+        large = self.data.name == "imagenet" and self.augmentation.changes_small_images
+        told = "no crop_padding, crop_size or elastic_strength, which are for small images"
+        require(not large, "augmentation", f"of imagenet {told}", "one of them")
+
     @property
     def candidates(self) -> tuple[str, ...]:
         """What every method tries."""

@@ -1,6 +1,6 @@
 """Batches from tensors in memory, and sources around others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +13,14 @@ def batch_sizes(num_samples: int, batch_size: int) -> Sequence[int]:
     """Samples in each batch of an epoch: equal ones but for the last."""
     whole, rest = divmod(num_samples, batch_size)
     return [batch_size] * whole + [rest] * (rest > 0)
+
+
+def epoch_order(num_samples: int, *, seed: int, epoch: int, shuffle: bool = True) -> Tensor:
+    """Indices (N,) of the samples in the order of an epoch, which (seed, epoch) alone decide."""
+    if not shuffle:
+        return torch.arange(num_samples)
+    generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+    return torch.randperm(num_samples, generator=generator)
 
 
 class TensorBatches:
@@ -63,13 +71,15 @@ class TensorBatches:
 
     def batches(self, epoch: int, *, first: int = 0, rows: Rows | None = None) -> Iterator[Batch]:
         """The batches of epoch ``epoch`` (0-based), in order; see ``BatchSource``."""
-        order = torch.arange(self.num_samples)
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", epoch))
-            order = torch.randperm(self.num_samples, generator=generator)
+        order = epoch_order(self.num_samples, seed=self.seed, epoch=epoch, shuffle=self.shuffle)
+        prepare = self._preparation(epoch)
         for chosen in torch.split(order, self.batch_size)[first:]:
             wanted = chosen if rows is None else chosen[list(rows(len(chosen)))]
-            yield Batch(self.inputs[wanted], self.targets[chosen])
+            yield Batch(prepare(wanted), self.targets[chosen])
+
+    def _preparation(self, epoch: int) -> Callable[[Tensor], Tensor]:  # noqa: ARG002 - see subclasses
+        """What makes the inputs (B, ...) of an epoch from the indices (B,) of samples."""
+        return self.inputs.__getitem__
 
 
 class WrappedBatches:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from brainage.core.batches import batch_sizes
+from brainage.core.batches import batch_sizes, epoch_order
 from brainage.core.random import derive_seed
 from brainage.core.types import Batch, Rows
 from brainage.data.augment import apply_variation, draw_variation
@@ -138,10 +138,9 @@ class ScanBatches:
     def _order(self, epoch: int) -> list[int]:
         if self._groups is not None:
             return draw_balanced(self._groups, self._seed, epoch)
-        if not self._shuffle:
-            return list(range(self.num_samples))
-        generator = torch.Generator().manual_seed(derive_seed(self._seed, "order", epoch))
-        order: list[int] = torch.randperm(self.num_samples, generator=generator).tolist()
+        order: list[int] = epoch_order(
+            self.num_samples, seed=self._seed, epoch=epoch, shuffle=self._shuffle
+        ).tolist()
         return order
 
     def _prepared(self, samples: Sequence[Sample]) -> Tensor:

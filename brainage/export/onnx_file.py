@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from brainage.environment import prepare_environment
 from brainage.errors import BundleError, MissingPackage
 from brainage.export.contract import INPUT, OUTPUTS, as_strings
 from brainage.export.graph import AgeGraph
@@ -72,6 +73,7 @@ def write_onnx(graph: AgeGraph, path: Path, facts: Mapping[str, Any], steps: str
 
 def open_onnx(path: Path) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """The stored graph in onnxruntime, on the CPU."""
+    prepare_environment()  # onnxruntime reads its environment while it is imported
     runtime = importlib.import_module("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 

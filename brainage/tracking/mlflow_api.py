@@ -2,7 +2,7 @@
 
 import logging
 
-from brainage.tracking.mlflow_environment import prepare_environment
+from brainage.environment import prepare_environment
 
 prepare_environment()  # MLflow reads its environment while it is imported
 

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +33,15 @@ from brainage.cli import run
 codes = [run(words) for words in json.loads(sys.argv[1])]
 print()
 print(json.dumps(codes))
+"""
+
+
+IMPORT_RUNTIME = """
+import sys
+from brainage.environment import prepare_environment
+if sys.argv[1] == "prepared":
+    prepare_environment()
+import onnxruntime
 """
 
 
@@ -91,3 +103,13 @@ def test_evaluate_and_doctor_stay_on_the_machine(guarded, tmp_path):
     assert guarded.attempts == []
     assert exit_codes(done) == [0, 0], done.stdout + done.stderr
     assert guarded.num_processes >= 2  # the commands', the doctor's
+
+
+@pytest.mark.parametrize("settings", ["prepared", "not prepared"])
+def test_onnxruntime_gives_the_machine_no_number(settings, tmp_path):
+    """It would be kept for its telemetry, which C code sends: the guard does not see that."""
+    pytest.importorskip("onnxruntime", minversion="1.32")
+    kept = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", IMPORT_RUNTIME, settings]
+    subprocess.run(command, env=kept, check=True, timeout=120)
+    assert bool([*tmp_path.rglob("deviceid")]) == (settings == "not prepared")

@@ -17,6 +17,14 @@ class ImageAugmentationConfig:
     crop_padding: int = 0
     """Pixels of black added on every side of a small image before it is cropped to its size again
     at a random place; 0 does not crop."""
+    crop_size: int | None = None
+    """Height and width of that crop, if it is smaller than the image; images that validate or test
+    are cropped to it around their centre. Null keeps the image's size."""
+    elastic_strength: float = 0.0
+    """Elastic distortion of a small image: smoothed noise, times this, is how far pixels are moved.
+    Simard et al. 2003 took 34 for digits of 29 x 29; 0 does not distort."""
+    elastic_smoothness: float = 4.0
+    """Standard deviation in pixels of the Gaussian that smooths the noise."""
     flip: bool = False
     """Whether half of the images are mirrored left to right."""
     smallest_area: float = 0.08
@@ -25,8 +33,22 @@ class ImageAugmentationConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.crop_padding <= 32, "crop_padding", "from 0 to 32", self.crop_padding)
+        size = self.crop_size
+        require(size is None or size >= 8, "crop_size", "at least 8, or null", size)
+        strength, smoothness = self.elastic_strength, self.elastic_smoothness
+        require(0 <= strength <= 200, "elastic_strength", "from 0 to 200", strength)
+        require(0.5 <= smoothness <= 32, "elastic_smoothness", "from 0.5 to 32", smoothness)
         valid = 0 < self.smallest_area <= 1
         require(valid, "smallest_area", "a share in (0, 1]", self.smallest_area)
+
+    @property
+    def changes_small_images(self) -> bool:
+        """Whether a setting is used that ImageNet's larger images have no use for."""
+        return self.crop_padding > 0 or self.crop_size is not None or self.elastic_strength > 0
+
+    def cropped(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of what is left of a small image of (H, W)."""
+        return shape if self.crop_size is None else (self.crop_size, self.crop_size)
 
 
 @dataclass(frozen=True, kw_only=True)

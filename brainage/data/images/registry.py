@@ -102,7 +102,7 @@ def open_images(
         note=found.note,
         original=found.original and complete,
         num_classes=found.num_classes,
-        input_shape=found.shape,
+        input_shape=_input_shape(found, augmentation),
         parts=parts,
         mean_C=statistics[0],
         sd_C=statistics[1],
@@ -148,8 +148,8 @@ class MemoryImages:
             batch_size=batch_size,
             device=self.device,
             seed=seed,
-            shuffle=training,
-            augmentation=self.augmentation if training else None,
+            training=training,
+            augmentation=self.augmentation,
         )
 
 
@@ -210,6 +210,18 @@ class FileImages:
             shuffle=training,
             augmentation=self._augmentation if training else None,
         )
+
+
+def _input_shape(found: ImageSet, augmentation: ImageAugmentationConfig) -> tuple[int, int, int]:
+    """(C, H, W) of what is left of an image."""
+    channels, height, width = found.shape
+    size = augmentation.crop_size
+    if size is not None and size > min(height, width):
+        raise DataError(
+            f"augmentation.crop_size: expected at most {min(height, width)}, the size of the "
+            f"images of {found.name}, got {size}"
+        )
+    return (channels, *augmentation.cropped((height, width)))
 
 
 def _picked(files: ImageFiles, indices: Tensor) -> tuple[Sequence[Path], Sequence[int]]:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from brainage.core.batches import batch_sizes
+from brainage.core.batches import batch_sizes, epoch_order
 from brainage.core.random import derive_seed
 from brainage.core.types import Batch, Rows
 from brainage.data.images.config import ImageAugmentationConfig
@@ -85,19 +85,14 @@ class StreamedImages:
         Raises:
             DataError: if an image cannot be read.
         """
-        chosen = torch.split(self._order(epoch), self._batch_size)[first:]
+        order = epoch_order(self.num_samples, seed=self._seed, epoch=epoch, shuffle=self._shuffle)
+        chosen = torch.split(order, self._batch_size)[first:]
         wanted = [
             batch.tolist() if rows is None else batch[list(rows(len(batch)))].tolist()
             for batch in chosen
         ]
         for batch, inputs in zip(chosen, self._inputs(wanted, epoch), strict=True):
             yield Batch(inputs, self._labels_N[batch])
-
-    def _order(self, epoch: int) -> Tensor:
-        if not self._shuffle:
-            return torch.arange(self.num_samples)
-        generator = torch.Generator().manual_seed(derive_seed(self._seed, "order", epoch))
-        return torch.randperm(self.num_samples, generator=generator)
 
     def _inputs(self, wanted: Sequence[Sequence[int]], epoch: int) -> Iterator[Tensor]:
         """The images of each batch, in order; threads share the images of a batch."""

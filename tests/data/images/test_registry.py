@@ -118,3 +118,21 @@ def test_a_sample_of_imagenet_says_that_all_parts_are_the_same(tmp_path: Path) -
     images = open_images(config, PLAIN, CPU)
     assert images.sizes == {"train": 6, "validation": 6, "test": 6}
     assert images.note.endswith("the same ones in training, validation and test")
+
+
+def test_a_crop_changes_what_the_network_sees_and_cannot_be_larger_than_the_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    smaller = ImageAugmentationConfig(crop_size=8)
+    with pytest.raises(DataError, match=r"crop_size: expected at most 4, .* of mnist, got 8"):
+        open_images(ImageDataConfig(validation_images=12), smaller, CPU)
+    part = ImagePart(torch.zeros(40, 1, 12, 12, dtype=torch.uint8), torch.arange(40) % 4)
+    found = ImageSet("mnist", tuple("abcd"), part, part, True, "whole")
+    monkeypatch.setitem(registry.READERS, "mnist", lambda folder: found)
+    images = open_images(ImageDataConfig(validation_images=12), smaller, CPU)
+    assert images.input_shape == (1, 8, 8)
+    for name in images.sizes:
+        batch = next(
+            images.batches(name, batch_size=5, seed=0, training=name == "train").batches(0)
+        )
+        assert batch.inputs.shape == (5, 1, 8, 8)

@@ -144,6 +144,10 @@ def test_the_scale_says_what_is_smaller_than_published(as_function: list[str]) -
         ),
         ({"search": {"only": {}}}, "search: expected none, or at least two"),
         ({"seeds": [0, 0]}, "seeds: expected different numbers"),
+        (
+            {"data": {"name": "imagenet"}, "augmentation": {"crop_size": 28}},
+            "augmentation: expected of imagenet no crop_padding, crop_size",
+        ),
     ],
 )
 def test_what_cannot_run_is_refused_before_training(changes, message: str) -> None:

@@ -1,12 +1,13 @@
-"""What MLflow reads from the environment, set before it is imported; standard library only.
+"""What other packages read from the environment, set before they are imported.
 
-A variable that the user has set is left alone.
+A variable that the user has set is left alone. Standard library only.
 """
 
 import os
 
 SETTINGS = {
     # Nothing leaves the machine except to the tracking server the user named.
+    "ORT_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     # A dead server costs a run seconds: MLflow's own values are 7 retries of 120 seconds.
