@@ -10,7 +10,15 @@ from brainage.config.files import find_config, installed_configs, parse_override
 from brainage.config.plan import load_planned
 from brainage.config.sections import merge_plain
 from brainage.config.speed import load_speed_config
-from brainage.config.table_parts import OwnPart, PartConfig, StudyPart, UsedPart
+from brainage.config.table_parts import (
+    OwnPart,
+    PanelPart,
+    PartConfig,
+    PlanPart,
+    SpeedPart,
+    StudyPart,
+    UsedPart,
+)
 from brainage.config.validation import validate
 from brainage.config.yaml_text import read_yaml
 from brainage.core.config import FORBID_UNKNOWN, require
@@ -35,6 +43,16 @@ Measure = Literal[
     "rank_correlation",
     "p_value",
 ]
+
+# What a part has numbers of; a study's are those of its summary.
+_MEASURES: dict[type, tuple[Measure, ...]] = {
+    PanelPart: (
+        *("test_error_percent", "test_accuracy_percent", "train_error_percent"),
+        "epoch_minutes",
+    ),
+    PlanPart: ("speedup", "epoch_minutes"),
+    SpeedPart: ("speedup", "epoch_minutes"),
+}
 
 StudyFigure = Literal[
     "best_leaders", "inference", "activity", "hilbert", "spectra", "leaders_needed"
@@ -245,6 +263,11 @@ def _check_row(table: TableConfig, index: int, row: RowConfig) -> None:
         columns = len(part.columns(row.method))
     except KeyError:
         raise ConfigError(f"rows.{index}.method: {row.part} has no method {row.method}") from None
+    measures = _MEASURES.get(type(part), (row.measure,))
+    if row.measure not in measures:
+        raise ConfigError(
+            f"rows.{index}.measure: {row.part} has {', '.join(measures)}, got {row.measure}"
+        )
     for key in ("published", "published_sd"):
         given = len(getattr(row, key))
         if given not in (0, columns):

@@ -128,6 +128,11 @@ WRONG = [
     ("measure: test_error_percent}", "measure: happiness}", r"rows.1.measure: expected"),
     ("part: swept, method: bp", "part: gone, method: bp", r"rows.1.part: expected one of .*plain"),
     ("method: bp, measure", "method: adam, measure", "rows.1.method: swept has no method adam"),
+    (
+        "method: bp, measure: test_error_percent",
+        "method: bp, measure: speedup",
+        "rows.1.measure: swept has test_error_percent, .*epoch_minutes, got speedup",
+    ),
     ("[1.5, 2.5]", "[1.5]", "rows.0.published: expected 2 values.* got 1"),
     ("[1.5, 2.5]", "[1.5, two]", "rows.0.published.1: expected a number"),
     ("[1.5, 2.5]}", "[1.5, 2.5], published_sd: [1]}", "rows.0.published_sd: expected 2 values"),

@@ -21,29 +21,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TablesSummary:
-    """Result of ``brainage tables run`` for several tables."""
+    """Result of ``brainage tables run``: the tables, and why some parts could not be done."""
 
     results: tuple[TableResult, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 when a fit failed."""
-        return max(result.exit_code for result in self.results)
+        """0, or 1 when a fit failed or a part could not be done."""
+        return max(bool(self.problems), *(result.exit_code for result in self.results))
 
     def describe(self) -> list[str]:
-        """All tables, one after another."""
-        return [line for result in self.results for line in (*result.describe(), "")]
+        """All tables, one after another, then what could not be done."""
+        lines = [line for result in self.results for line in (*result.describe(), "")]
+        return lines + [f"not done: {problem}" for problem in self.problems]
 
     def to_json(self) -> dict[str, Any]:
-        """The table, if it is one; a list of them otherwise."""
+        """The table, if it is one, or a list of them, and what could not be done."""
         found = [result.to_json() for result in self.results]
-        return found[0] if len(found) == 1 else {"tables": found}
+        tables = found[0] if len(found) == 1 else {"tables": found}
+        return {**tables, "problems": list(self.problems)}
 
 
 def run_tables(
     tables: Sequence[TableConfig], *, out: Path, full: bool, jobs: int, only: Sequence[str] = ()
 ) -> TablesSummary:
     """Do what the tables lack, one table after another.
+
+    A part that cannot be done, because its images are not there for example, costs itself and not
+    the others.
 
     Args:
         tables: which.
@@ -53,7 +59,7 @@ def run_tables(
         only: names of the parts to do, of a single table; none does all.
 
     Raises:
-        BrainageError: if data, configuration or folder cannot be used.
+        BrainageError: if no part at all can be done, or ``out`` or ``only`` cannot be used.
         KeyboardInterrupt: if it is interrupted; what is finished is kept.
     """
     if only and len(tables) > 1:
@@ -62,38 +68,58 @@ def run_tables(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(f"{out}: cannot create it: {error.strerror}") from error
-    try:
-        results = [run_table(table, out=out, full=full, jobs=jobs, only=only) for table in tables]
-    except KeyboardInterrupt:
-        # The same command goes on; which folder it was in does not matter.
-        raise KeyboardInterrupt from None
-    return TablesSummary(results=tuple(results))
+    results = []
+    errors: list[BrainageError] = []
+    for table in tables:
+        try:
+            result, problems = run_table(table, out=out, full=full, jobs=jobs, only=only)
+        except BrainageError as error:
+            errors.append(error)
+        except KeyboardInterrupt:
+            # The same command goes on; which folder it was in does not matter.
+            raise KeyboardInterrupt from None
+        else:
+            results.append(result)
+            errors += problems
+    if not results:
+        raise errors[0]
+    return TablesSummary(results=tuple(results), problems=tuple(map(str, errors)))
 
 
 def run_table(
     table: TableConfig, *, out: Path, full: bool, jobs: int, only: Sequence[str] = ()
-) -> TableResult:
+) -> tuple[TableResult, list[BrainageError]]:
     """Train and measure what is not done yet; write ``TABLE.json`` and the table's figures.
 
     Every experiment has its folder ``out/TABLE/PART``; one that was interrupted goes on there, and
     one that another table needs too is done once. Arguments as for ``run_tables``.
+
+    Returns:
+        The table, and the errors of parts that could not be done beside others that could.
+
+    Raises:
+        BrainageError: if no part can be done.
     """
     unknown = [name for name in only if name not in table.parts]
     if unknown:
         raise ConfigError(
             f"--part: {table.name} has no part {unknown[0]}; it has {', '.join(table.parts)}"
         )
-    for name in only or table.parts:
+    wanted = tuple(only or table.parts)
+    errors: list[BrainageError] = []
+    for name in wanted:
         _log.info("%s: %s", table.name, name)
         try:
             _run_part(table, name, out=out, full=full, jobs=jobs)
         except BrainageError as error:
             error.args = (f"{table.name}, part {name}: {error}",)
-            raise
+            errors.append(error)
+    if len(errors) == len(wanted):
+        raise errors[0]
     result = collect(table, out)
     result.save(out)
     write_figures(table, result, out, results=out)
-    return result
+    return result, errors
 
 
 def _run_part(table: TableConfig, name: str, *, out: Path, full: bool, jobs: int) -> None:

@@ -9,8 +9,8 @@ from brainage.errors import RunFolderError
 from brainage.reporting.formatting import NOTHING
 from brainage.workflows.tables.report import heading, report_tables
 from brainage.workflows.tables.result import TableResult, load_result
-from brainage.workflows.tables.run import run_table
 from tests.workflows.tables.conftest import SCALE, TINY, tiny, write_table
+from tests.workflows.tables.whole import run_table
 
 OUT = Path("out")
 PAGE = Path("page/tables.md")

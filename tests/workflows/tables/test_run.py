@@ -1,5 +1,6 @@
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from brainage.config.tables import load_table
 from brainage.errors import BrainageError, ConfigError, RunFolderError
 from brainage.reporting.formatting import NOTHING
 from brainage.workflows.tables.result import TableResult
-from brainage.workflows.tables.run import run_table, run_tables
+from brainage.workflows.tables.run import run_tables
 from tests.workflows.tables.conftest import FITS, SCALE, TINY, tiny, write_table
+from tests.workflows.tables.whole import run_table
 
 OUT = Path("out")
 ROWS = OUT / "tiny/planted/rows.jsonl"
@@ -189,6 +191,23 @@ def test_a_part_that_cannot_be_run_is_named():
     missing = TINY.replace("changes: {", "changes: {data: {name: cifar10, root: nowhere}, ")
     with pytest.raises(BrainageError, match=r"^tiny, part planted: .*nowhere"):
         run(text=missing)
+
+
+def test_a_part_that_cannot_be_run_costs_neither_the_others_nor_other_tables(made_up):
+    other = (
+        "  gone: {panel: {base: base.yaml, changes: {data: {root: nowhere}}, methods: {bp: {}}}}"
+    )
+    table = tiny(text=TINY.replace("rows:", f"{other}\nrows:"))
+    nothing = replace(table, name="nothing", parts={"gone": table.parts["gone"]}, rows=())
+    summary = run_tables([nothing, table], out=OUT, full=False, jobs=1)
+    assert [result.table for result in summary.results] == ["tiny"]
+    assert all(cell.measured is not None for cell in summary.results[0].rows)
+    assert summary.exit_code == 1
+    told = [line for line in summary.describe() if line.startswith("not done: ")]
+    assert [line.split(": ")[1] for line in told] == ["nothing, part gone", "tiny, part gone"]
+    assert summary.to_json()["problems"] == [line.removeprefix("not done: ") for line in told]
+    with pytest.raises(BrainageError, match=r"^nothing, part gone: .*nowhere"):
+        run_tables([nothing], out=OUT, full=False, jobs=1)
 
 
 BORROWER = """

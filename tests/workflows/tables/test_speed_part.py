@@ -9,8 +9,8 @@ from brainage.errors import RunFolderError
 from brainage.workflows.plan.case import PlanRequest
 from brainage.workflows.tables import speed_part
 from brainage.workflows.tables.collect import collect
-from brainage.workflows.tables.run import run_table
 from tests.workflows.tables.conftest import write_table
+from tests.workflows.tables.whole import run_table
 
 OUT = Path("out")
 NETWORK = """

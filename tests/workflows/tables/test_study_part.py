@@ -9,9 +9,9 @@ from brainage.config.tables import load_table
 from brainage.errors import ConfigError
 from brainage.workflows.studies import fits
 from brainage.workflows.tables.collect import collect
-from brainage.workflows.tables.run import run_table
 from tests.workflows.studies.conftest import CHANGES
 from tests.workflows.tables.conftest import TINY, in_this_process, made_up_fit, tiny, write_table
+from tests.workflows.tables.whole import run_table
 
 OUT = Path("out")
 WORKERS = {
