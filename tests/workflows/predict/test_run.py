@@ -56,7 +56,8 @@ def test_the_order_of_the_scans_changes_no_prediction(holdout, predicted, tmp_pa
     table = "".join(f"{scan},s{index},{30 + 20 * index}\n" for index, scan in enumerate(scans))
     manifest.write_text("scan,subject,age_years\n" + table)
     out = tmp_path / "out.csv"
-    predict(manifest, model=holdout.summary.model_dir, out=out, resume=False, jobs=1)
+    model, cache = holdout.summary.model_dir, predicted.cache
+    predict(manifest, model=model, out=out, resume=False, jobs=1, cache_folder=cache)
     rows = read_table(out)
     assert [row["scan"] for row in rows] == [str(scan) for scan in scans]
     ages = {row["scan"]: row["predicted_age"] for row in read_table(predicted.table)}
@@ -74,8 +75,9 @@ def test_an_interrupted_table_goes_on_where_it_stopped(holdout, predicted, tmp_p
     out = tmp_path / "out.csv"
     # killed while the second row was being written
     out.write_text("".join(lines[:2]) + lines[2][:25])
+    model, cache = holdout.summary.model_dir, predicted.cache
     summary = predict(
-        predicted.source, model=holdout.summary.model_dir, out=out, resume=True, jobs=1
+        predicted.source, model=model, out=out, resume=True, jobs=1, cache_folder=cache
     )
     assert without_seconds(out) == without_seconds(predicted.table)
     assert out.read_text().splitlines()[1] == lines[1].rstrip("\n")
@@ -95,6 +97,7 @@ def test_a_finished_table_is_left_as_it_is_and_its_failures_still_count(
     assert summary.exit_code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_more_processes_give_the_same_table(holdout, predicted, tmp_path):
     """The first scan is done in another process while the second is found to be none."""
@@ -209,10 +212,11 @@ def test_a_cache_is_filled_and_then_used(holdout, predicted, tmp_path):
     assert float(second["seconds"]) < float(first["seconds"]) / 2
 
 
-def test_a_table_that_is_there_is_not_replaced_unasked(holdout, cohort, tmp_path):
+def test_a_table_that_is_there_is_not_replaced_unasked(holdout, cohort, predicted, tmp_path):
     out = tmp_path / "ages.csv"
     out.write_text("precious\n")
     settings = {"model": holdout.summary.model_dir, "out": out, "resume": False, "jobs": 1}
+    settings["cache_folder"] = predicted.cache
     with pytest.raises(RunFolderError, match=r"ages\.csv: is there already; add --resume"):
         predict(cohort.unseen_scan, **settings)
     assert out.read_text() == "precious\n"
@@ -220,12 +224,15 @@ def test_a_table_that_is_there_is_not_replaced_unasked(holdout, cohort, tmp_path
     assert len(out.read_text().splitlines()) == 2
 
 
-def test_another_scan_under_the_same_name_is_predicted_again(holdout, cohort, tmp_path, caplog):
+def test_another_scan_under_the_same_name_is_predicted_again(
+    holdout, cohort, predicted, tmp_path, caplog
+):
     scan = tmp_path / "scans" / "x.nii.gz"
     scan.parent.mkdir()
     shutil.copy(cohort.unseen_scan, scan)
     out = tmp_path / "ages.csv"
     settings = {"model": holdout.summary.model_dir, "out": out, "jobs": 1}
+    settings["cache_folder"] = predicted.cache
     predict(scan, resume=False, **settings)
     assert predict(scan, resume=True, **settings).skipped == 1
     before = out.read_text()
@@ -235,8 +242,9 @@ def test_another_scan_under_the_same_name_is_predicted_again(holdout, cohort, tm
     assert out.read_text() != before
 
 
-def test_an_early_answer_says_what_is_not_known_of_it(holdout, cohort, tmp_path, caplog):
+def test_an_early_answer_says_what_is_not_known_of_it(holdout, cohort, predicted, tmp_path, caplog):
     settings = {"model": holdout.summary.model_dir, "out": tmp_path / "a.csv", "resume": False}
+    settings["cache_folder"] = predicted.cache
     bundle = load_bundle(holdout.summary.model_dir)
     predict(cohort.unseen_scan, jobs=1, answer="block1", **settings)
     told = "whether scans are unlike the training's is not known" in caplog.text
