@@ -2,15 +2,17 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from brainage.reporting.figure_style import INK, FileFormat, colour, draw, marker
 
 MAX_EPOCHS_WITH_MARKERS = 20
+_LABELLED = (1.0, 2.0, 5.0)
 
 
 class Fit(Protocol):
@@ -29,15 +31,21 @@ class Fit(Protocol):
         """For every epoch its number and ``val/accuracy``."""
 
 
-def write_panel_figures(fits: Sequence[Fit], folder: Path) -> None:
+def write_panel_figures(
+    fits: Sequence[Fit], folder: Path, phases: Mapping[str, int] | None = None
+) -> None:
     """Write ``test_error.png`` and ``validation_error.png``, as far as there is something to draw.
 
     Args:
         fits: of all methods and seeds.
         folder: made when needed.
+        phases: by method, how often it has all epochs; once where it is not named.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {"test_error": error_bars(fits), "validation_error": error_curves(fits)}
+    pictures = {
+        "test_error": error_bars(fits),
+        "validation_error": error_curves(fits, phases or {}),
+    }
     for name, picture in pictures.items():
         if picture is not None:
             (folder / f"{name}.png").write_bytes(picture)
@@ -70,32 +78,52 @@ def error_bars(fits: Sequence[Fit], file_format: FileFormat = "png") -> bytes | 
     return draw(fill, name="panel-errors", file_format=file_format, size_inches=size)
 
 
-def error_curves(fits: Sequence[Fit], file_format: FileFormat = "png") -> bytes | None:
-    """Validation error over the epochs: the mean over seeds of every method."""
+def error_curves(
+    fits: Sequence[Fit], phases: Mapping[str, int], file_format: FileFormat = "png"
+) -> bytes | None:
+    """Validation error over the epochs: the mean over seeds of every method.
+
+    A method that trains block after block has as many epochs for each, and its network answers by
+    chance until the last one is trained: only the epochs of that block are drawn.
+    """
+    curves = _mean_errors(fits)
+    if not curves:
+        return None
+
+    def fill(axes: Axes) -> None:
+        for place, (method, by_epoch) in enumerate(curves.items()):
+            parts = phases.get(method, 1)
+            before = max(by_epoch) * (parts - 1) // parts
+            epochs = sorted(epoch for epoch in by_epoch if epoch > before)
+            many = len(epochs) > MAX_EPOCHS_WITH_MARKERS
+            axes.plot(
+                [epoch - before for epoch in epochs],
+                [by_epoch[epoch] for epoch in epochs],
+                color=colour(place),
+                marker=None if many else marker(place),
+                linestyle="-" if place < 8 else "--",
+                markersize=4,
+                label=f"{method}, last block" if before else method,
+            )
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=_LABELLED))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.set(xlabel="epoch", ylabel="validation error (%)")
+
+    return draw(fill, name="panel-curves", file_format=file_format, size_inches=(7.6, 4.2))
+
+
+def _mean_errors(fits: Sequence[Fit]) -> dict[str, dict[int, float]]:
+    """By method and epoch: the validation error in per cent."""
     points: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for fit in fits:
         for entry in fit.history:
             if "val/accuracy" in entry:
                 error = 100 * (1 - entry["val/accuracy"])
                 points[fit.method][int(entry["epoch"])].append(error)
-    if not points:
-        return None
-
-    def fill(axes: Axes) -> None:
-        for place, (method, by_epoch) in enumerate(points.items()):
-            epochs = sorted(by_epoch)
-            many = len(epochs) > MAX_EPOCHS_WITH_MARKERS
-            axes.plot(
-                epochs,
-                [statistics.mean(by_epoch[epoch]) for epoch in epochs],
-                color=colour(place),
-                marker=None if many else marker(place),
-                linestyle="-" if place < 8 else "--",
-                markersize=4,
-                label=method,
-            )
-        axes.set_yscale("log")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-        axes.set(xlabel="epoch", ylabel="validation error (%)")
-
-    return draw(fill, name="panel-curves", file_format=file_format, size_inches=(7.6, 4.2))
+    return {
+        method: {epoch: statistics.mean(errors) for epoch, errors in by_epoch.items()}
+        for method, by_epoch in points.items()
+    }

@@ -19,6 +19,7 @@ from brainage.config.images import (
     load_images_config,
 )
 from brainage.config.validation import to_plain
+from brainage.core.rules import RULES
 from brainage.core.timing import choose_device
 from brainage.data.images.registry import Images, open_images
 from brainage.errors import ConfigError
@@ -239,7 +240,11 @@ class _Panel:
         }
         for name, text in files.items():
             write_text(self._folder.path / name, text)
-        write_panel_figures(fits, self._folder.figures)
+        phases = {
+            task.method: RULES[task.recipe.objective.name].num_phases(task.recipe.blocks.num_blocks)
+            for task in tasks
+        }
+        write_panel_figures(fits, self._folder.figures, phases)
         record.results([self._folder.path / name for name in files], self._folder.figures)
         for task in tasks:
             task.discard_checkpoints()
