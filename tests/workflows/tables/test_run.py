@@ -194,10 +194,9 @@ def test_a_part_that_cannot_be_run_is_named():
 
 
 def test_a_part_that_cannot_be_run_costs_neither_the_others_nor_other_tables(made_up):
-    other = (
-        "  gone: {panel: {base: base.yaml, changes: {data: {root: nowhere}}, methods: {bp: {}}}}"
-    )
-    table = tiny(text=TINY.replace("rows:", f"{other}\nrows:"))
+    missing = "changes: {data: {name: cifar10, root: nowhere}}"
+    other = f"  gone: {{panel: {{base: base.yaml, {missing}, methods: {{bp: {{}}}}}}}}\nrows:"
+    table = tiny(text=TINY.replace("rows:", other))
     nothing = replace(table, name="nothing", parts={"gone": table.parts["gone"]}, rows=())
     summary = run_tables([nothing, table], out=OUT, full=False, jobs=1)
     assert [result.table for result in summary.results] == ["tiny"]
