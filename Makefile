@@ -50,7 +50,7 @@ train: $(stamp) ## train on the sample and predict two scans that the model has 
 test: $(stamp) ## the default test suite
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
-coverage: $(stamp) ## the same, with the lines that no test reaches; about half as long again
+coverage: $(stamp) ## the same, with the lines that no test reaches; at least a third longer
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(bin)/python -m pytest --cov -n $(TEST_PROCESSES) --dist loadfile
 
 lint: $(stamp) ## format, lint, types and import rules

@@ -113,10 +113,8 @@ class ImagesConfig:
         for key in ("num_threads", "published_epochs"):
             value = getattr(self, key)
             require(value is None or value >= 1, key, "at least 1 or null", value)
-
-        large = self.data.name == "imagenet" and self.augmentation.changes_small_images
-        told = "no crop_padding, crop_size or elastic_strength, which are for small images"
-        require(not large, "augmentation", f"of imagenet {told}", "one of them")
+        unused = self.augmentation.used_for_small_images if self.data.name == "imagenet" else []
+        require(not unused, "augmentation", "for imagenet no settings of small images", unused)
 
     @property
     def candidates(self) -> tuple[str, ...]:

@@ -47,7 +47,9 @@ Measure = Literal[
 # What a part has numbers of; a study's are those of its summary.
 _MEASURES: dict[type, tuple[Measure, ...]] = {
     PanelPart: (
-        *("test_error_percent", "test_accuracy_percent", "train_error_percent"),
+        "test_error_percent",
+        "test_accuracy_percent",
+        "train_error_percent",
         "epoch_minutes",
     ),
     PlanPart: ("speedup", "epoch_minutes"),

@@ -42,9 +42,10 @@ class ImageAugmentationConfig:
         require(valid, "smallest_area", "a share in (0, 1]", self.smallest_area)
 
     @property
-    def changes_small_images(self) -> bool:
-        """Whether a setting is used that ImageNet's larger images have no use for."""
-        return self.crop_padding > 0 or self.crop_size is not None or self.elastic_strength > 0
+    def used_for_small_images(self) -> list[str]:
+        """Settings in use that ImageNet's larger images have no use for."""
+        names = ("crop_padding", "crop_size", "elastic_strength")
+        return [name for name in names if getattr(self, name)]
 
     def cropped(self, shape: tuple[int, int]) -> tuple[int, int]:
         """(H, W) of what is left of a small image of (H, W)."""

@@ -45,7 +45,7 @@ def test_an_epoch_has_every_image_once_in_an_order_of_its_own() -> None:
     assert varied().batch_sizes == [3, 3, 1]
 
 
-def test_an_image_is_varied_alike_whatever_the_batch_size_and_order() -> None:
+def test_an_image_is_varied_alike_whatever_the_batch_size() -> None:
     first, second = collected(varied(), 2), collected(varied(batch_size=2), 2)
     assert all(torch.equal(first[label], second[label]) for label in range(7))
 
