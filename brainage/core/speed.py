@@ -6,7 +6,7 @@ making the inputs and their transfer, evaluation and logging.
 
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from brainage.core.random import random_stream
 from brainage.core.rules import RULES
 from brainage.core.tasks import Task
 from brainage.core.timing import (
+    STILL_LEARNING_RATE,
     StepTimes,
     describe_device,
     memory_above_start,
@@ -36,6 +37,9 @@ from brainage.core.types import Batch
 from brainage.errors import TrainingError
 
 WARMUP_ROUNDS = 2
+UNSTEADY_SPREAD = 0.5
+"""Interquartile range of step times, as a share of their median, above which it is not trusted."""
+
 MEMORY_STEPS = 3
 """Steps during which memory is watched: the second is the first with the optimizer's state."""
 
@@ -131,6 +135,26 @@ class SpeedRow:
     kind: Literal["measured"]
 
 
+def is_unsteady(step_seconds: float, step_seconds_iqr: float) -> bool:
+    """Whether steps took times so different that their median tells of the machine.
+
+    Something else ran then, or the machine stood still for a while.
+    """
+    return step_seconds_iqr > UNSTEADY_SPREAD * step_seconds
+
+
+def describe_unsteady(rows: Iterable[SpeedRow]) -> list[str]:
+    """A line for people about rows that should be measured again, or none."""
+    names = [row.method for row in rows if is_unsteady(row.step_seconds, row.step_seconds_iqr)]
+    if not names:
+        return []
+    return [
+        "",
+        f"not steady: {', '.join(names)}: the middle half of the times spreads by more than "
+        f"{UNSTEADY_SPREAD:.0%} of the median; measure again while nothing else runs",
+    ]
+
+
 def measure_speed(
     cases: Sequence[SpeedCase], *, rounds: int, report: Report = lambda _: None
 ) -> list[SpeedRow]:
@@ -169,10 +193,10 @@ def measure_steps(cases: Sequence[SpeedCase], rounds: int) -> list[StepTimes]:
     batches = [case.batch() for case in cases]
     seconds: list[list[float]] = [[] for _ in cases]
     for step in range(WARMUP_ROUNDS + rounds):
-        for case, engine, batch, kept in zip(cases, engines, batches, seconds, strict=True):
+        for engine, batch, kept in zip(engines, batches, seconds, strict=True):
             synchronize(engine.device)
             begun = time.perf_counter()
-            engine.train_step(batch, step, case.optimizer.learning_rate)
+            engine.train_step(batch, step, STILL_LEARNING_RATE)
             synchronize(engine.device)
             kept.append(time.perf_counter() - begun)
     summaries = [summarise_steps(kept, WARMUP_ROUNDS) for kept in seconds]
@@ -208,7 +232,7 @@ def _peak_of_steps(case: SpeedCase) -> int:
 
     def train() -> None:
         for step in range(MEMORY_STEPS):
-            engine.train_step(batch, step, case.optimizer.learning_rate)
+            engine.train_step(batch, step, STILL_LEARNING_RATE)
 
     return memory_above_start(engine.device, train)
 

@@ -23,7 +23,7 @@ from brainage.core.pipeline_1f1b import PipelineStepper
 from brainage.core.placement import ParallelConfig, Placement
 from brainage.core.ranks import Alone, ProcessRanks
 from brainage.core.speed import SpeedCase
-from brainage.core.timing import memory_above_start, synchronize
+from brainage.core.timing import STILL_LEARNING_RATE, memory_above_start, synchronize
 from brainage.core.types import Batch
 
 RankMethod = Literal[
@@ -158,7 +158,7 @@ class _Runner:
         threads = torch.get_num_threads()
         if self.case.how == "threads":
             torch.set_num_threads(self.case.world_size)
-        size, rate = len(self.batch.targets), self.case.case.optimizer.learning_rate
+        size, rate = len(self.batch.targets), STILL_LEARNING_RATE
         if self.engine is not None:
             self.engine.expect([size] * (FILLING_STEPS + steps))
         begun = 0.0

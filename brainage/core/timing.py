@@ -10,6 +10,13 @@ from pathlib import Path
 
 import torch
 
+STILL_LEARNING_RATE = 0.0
+"""Learning rate of steps that are timed: weights stay while the work is the same.
+
+The same batch over and over would be learned by heart after a few steps. Its gradients then become
+subnormal numbers, with which a CPU computes many times more slowly.
+"""
+
 WARMUP_STEPS = 3
 """Steps left out of every median: the first ones allocate memory and choose kernels."""
 

@@ -12,6 +12,7 @@ from torch import nn
 from brainage.backbones.config import MLPConfig
 from brainage.backbones.registry import build_stages
 from brainage.core.config import HeadConfig, ObjectiveConfig
+from brainage.core.engine import SingleDeviceEngine
 from brainage.core.measure import activation_bytes, measure_memory
 from brainage.core.speed import (
     WARMUP_ROUNDS,
@@ -151,3 +152,20 @@ def test_a_case_that_does_not_fit_into_memory_is_named() -> None:
     case = make_case("bp", functools.partial(os._exit, 9))
     with pytest.raises(TrainingError, match="bp: the process was killed, probably for lack"):
         measure_peak(case)
+
+
+def test_timed_steps_do_not_learn_their_batch_by_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[tuple[SingleDeviceEngine, list[torch.Tensor]]] = []
+
+    def remembered(case: SpeedCase) -> SingleDeviceEngine:
+        engine = build(case)
+        built.append((engine, [weight.detach().clone() for weight in engine.chain.parameters()]))
+        return engine
+
+    build = SpeedCase.build
+    monkeypatch.setattr(SpeedCase, "build", remembered)
+    measure_steps([make_case("bp"), make_case("lfnn_l")], 4)
+    assert len(built) == 2
+    for engine, before in built:
+        for now, then in zip(engine.chain.parameters(), before, strict=True):
+            assert torch.equal(now, then)

@@ -17,7 +17,7 @@ from brainage.core.local_ranks import run_local_ranks
 from brainage.core.plan.costs import TransferCosts
 from brainage.core.ranks import ProcessRanks
 from brainage.core.speed import SpeedCase
-from brainage.core.timing import synchronize
+from brainage.core.timing import STILL_LEARNING_RATE, synchronize
 from brainage.errors import RankError, TrainingError
 
 STEPS = 7
@@ -130,7 +130,7 @@ def _measure_steps(rank: int, case: SpeedCase) -> tuple[float, float]:
         seconds = []
         for step in range(number):
             begun = time.perf_counter()
-            engine.train_step(batch, step, case.optimizer.learning_rate)
+            engine.train_step(batch, step, STILL_LEARNING_RATE)
             seconds.append(time.perf_counter() - begun)
         return statistics.median(seconds)
 

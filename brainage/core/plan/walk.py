@@ -24,7 +24,7 @@ from brainage.core.memory_layout import use_channels_last, with_channels_last
 from brainage.core.objectives import Objective
 from brainage.core.optim import build_optimizer, set_learning_rate
 from brainage.core.speed import SpeedCase
-from brainage.core.timing import synchronize
+from brainage.core.timing import STILL_LEARNING_RATE, synchronize
 
 WARMUP_ROUNDS = 2
 """Rounds before those that count: the first ones allocate memory and choose kernels."""
@@ -80,7 +80,7 @@ class Walk:
 
     def _station(self, index: int, module: nn.Module) -> _Station:
         optimizer = build_optimizer(module, self.case.optimizer)
-        set_learning_rate(optimizer, 0.0)  # weights stay; the work is the same
+        set_learning_rate(optimizer, STILL_LEARNING_RATE)
         return _Station(index, module, optimizer)
 
     def measure(self, rounds: int, seconds: float) -> dict[int, Laps]:

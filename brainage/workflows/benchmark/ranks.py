@@ -10,7 +10,7 @@ import torch
 from brainage.config.speed import SpeedConfig
 from brainage.core.placement import Placement, settle_placement
 from brainage.core.plan.here import predict_here
-from brainage.core.speed import SpeedCase, SpeedRow, held_activation_bytes
+from brainage.core.speed import SpeedCase, SpeedRow, describe_unsteady, held_activation_bytes
 from brainage.core.speed_ranks import RankCase, RankMethod, RankTimes, measure_rank_cases
 from brainage.core.timing import describe_device
 from brainage.errors import ConfigError
@@ -80,7 +80,8 @@ class RanksSummary:
                 f"at best: {devices} independent processes train {self.independent_speedup:.2f} "
                 "times as many batches as one",
             ]
-        return lines + [f"left out: {name}: {why}" for name, why in self.left_out.items()]
+        lines += [f"left out: {name}: {why}" for name, why in self.left_out.items()]
+        return lines + describe_unsteady(self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The rows, with the cuts and what limits them."""

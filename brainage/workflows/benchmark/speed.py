@@ -16,7 +16,7 @@ from brainage.core.allocator import keep_freed_memory
 from brainage.core.compatibility import refuse_conflicts
 from brainage.core.config import ObjectiveConfig, ObjectiveName
 from brainage.core.partition import resolve_cuts, stage_counts
-from brainage.core.speed import SpeedCase, SpeedRow, measure_speed
+from brainage.core.speed import SpeedCase, SpeedRow, describe_unsteady, measure_speed
 from brainage.core.tasks import Task, fit_task
 from brainage.core.timing import choose_device
 from brainage.errors import ConfigError, RunFolderError
@@ -58,7 +58,7 @@ class SpeedSummary:
             f"{row.activation_bytes / 1e9:>16.2f}"
             for row in self.rows
         ]
-        return lines
+        return lines + describe_unsteady(self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The rows, with the cuts."""

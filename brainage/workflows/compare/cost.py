@@ -22,7 +22,7 @@ from brainage.core.partition import stage_counts
 from brainage.core.rules import RULES
 from brainage.core.speed import SpeedCase, SpeedRow, measure_speed
 from brainage.core.tasks import fit_task
-from brainage.core.timing import synchronize
+from brainage.core.timing import STILL_LEARNING_RATE, synchronize
 from brainage.errors import RunFolderError
 from brainage.reporting.comparison import ArmCost
 from brainage.workflows.compare.energy import EnergyCounter, find_energy_counter
@@ -120,14 +120,14 @@ def measure_joules(
     batches = [case.batch() for case in cases]
     joules: list[list[float]] = [[] for _ in cases]
     for _ in range(rounds + 1):  # the first one warms up
-        for case, engine, batch, seconds, kept in zip(
-            cases, engines, batches, step_seconds, joules, strict=True
+        for engine, batch, seconds, kept in zip(
+            engines, batches, step_seconds, joules, strict=True
         ):
             steps = max(1, math.ceil(round_seconds / seconds))
             synchronize(engine.device)
             before = counter.joules()
             for step in range(steps):
-                engine.train_step(batch, step, case.optimizer.learning_rate)
+                engine.train_step(batch, step, STILL_LEARNING_RATE)
             synchronize(engine.device)
             kept.append((counter.joules() - before) / steps)
     return [statistics.median(kept[1:]) for kept in joules]

@@ -1,7 +1,7 @@
 """Experiments about time: plans for devices that are not there, steps measured on those that are.
 
 Each has one JSON file a measurement in its folder; one that is there, of the same settings, is not
-measured again.
+measured again unless its step times were not steady.
 """
 
 import json
@@ -15,6 +15,7 @@ from brainage.config.plan import Planned, load_planned
 from brainage.config.speed import SpeedConfig, load_speed_config
 from brainage.config.table_parts import PlanPart, SpeedPart
 from brainage.config.validation import to_plain
+from brainage.core.speed import is_unsteady
 from brainage.errors import RunFolderError
 from brainage.workflows.benchmark.speed import benchmark_speed
 from brainage.workflows.plan.case import PlanRequest
@@ -70,7 +71,7 @@ def plan_state(part: PlanPart, folder: Path) -> PartState:
 
 
 def run_speed(part: SpeedPart, folder: Path) -> None:
-    """Measure steps for every number of blocks that was not measured yet.
+    """Measure steps for every number of blocks that was not measured yet, or not steadily.
 
     Raises:
         BrainageError: if the configuration or the folder cannot be used, or a process dies.
@@ -101,13 +102,15 @@ def speed_state(part: SpeedPart, folder: Path) -> PartState:
         return PartState(
             facts=PartFacts(scale="not run", complete=False), values=partial(_nothing, part)
         )
+    unsteady = [f"{number} blocks" for number, each in found.items() if each and _unsteady(each)]
     facts = PartFacts(
         scale=f"reduced: {part.reduced}" if part.reduced else "full",
-        complete=len(rows) == len(part.blocks),
+        complete=len(rows) == len(part.blocks) and not unsteady,
         device=str(known["device_name"]),
         note="measured on "
         f"{max(row['devices'] for each in rows.values() for row in each.values())} processes, over "
-        f"{known['method']} on one",
+        f"{known['method']} on one"
+        + (f"; not steady, to be measured again: {', '.join(unsteady)}" if unsteady else ""),
         details={
             "backbone": known["backbone"],
             "input_shape": known["input_shape"],
@@ -163,9 +166,9 @@ def _plain(settings: Planned | SpeedConfig) -> dict[str, Any]:
 
 
 def _once(path: Path, settings: Mapping[str, Any], measure: Callable[[], dict[str, Any]]) -> None:
-    """Measure and keep, unless the file has a measurement with these settings."""
+    """Measure and keep, unless the file has a steady measurement with these settings."""
     known = _read(path)
-    if known is not None and known["settings"] == settings:
+    if known is not None and known["settings"] == settings and not _unsteady(known):
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,6 +176,14 @@ def _once(path: Path, settings: Mapping[str, Any], measure: Callable[[], dict[st
         raise RunFolderError(f"{path.parent}: cannot create it: {error.strerror}") from error
     content = {"settings": settings, "result": measure()}
     write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def _unsteady(measurement: Mapping[str, Any]) -> bool:
+    """Whether steps were timed, and took times too different to be trusted."""
+    return any(
+        is_unsteady(row["step_seconds"], row["step_seconds_iqr"])
+        for row in measurement["result"].get("rows", ())
+    )
 
 
 def _read(path: Path) -> dict[str, Any] | None:

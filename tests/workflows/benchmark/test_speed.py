@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,6 +40,15 @@ def test_rows_are_told_and_written_as_one_object(in_this_process, tmp_path):
     assert "lfnn_l" in table
     assert "1x16x16x16" in table
     assert told[-1] == "time of 5 steps each"
+
+
+def test_rows_of_a_machine_that_stood_still_are_told(in_this_process):
+    summary = benchmark_speed(small(), report=lambda _: None)
+    bp, lfnn_l = (replace(row, step_seconds=2.0, step_seconds_iqr=0.9) for row in summary.rows)
+    steady = replace(summary, rows=(bp, lfnn_l))
+    assert not any("not steady" in line for line in steady.describe())
+    stood_still = replace(summary, rows=(bp, replace(lfnn_l, step_seconds_iqr=55.3)))
+    assert stood_still.describe()[-1].startswith("not steady: lfnn_l: ")
 
 
 def test_checkpointing_is_back_propagation_that_recomputes():

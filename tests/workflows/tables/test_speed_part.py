@@ -68,6 +68,8 @@ def counted(monkeypatch):
 
     quick = partial(PlanRequest, seconds=0.2)
     monkeypatch.setattr(speed_part, "PlanRequest", quick)
+    # What else this machine does is not under test.
+    monkeypatch.setattr("brainage.core.speed.UNSTEADY_SPREAD", float("inf"))
     # Memory is measured in processes of their own, which take seconds to start.
     monkeypatch.setattr("brainage.core.speed.measure_peak", lambda case: 1_000_000)
     counting("make_plan", speed_part.make_plan)
@@ -121,6 +123,28 @@ def test_a_measurement_that_is_lacking_alone_is_made(counted):
     assert [cell.measured for cell in half.rows[6:8]] == [None, 1.0]
     counted.clear()
     assert run_table(times(), out=OUT, full=False, jobs=1).complete
+    assert counted == ["benchmark_speed"]
+
+
+def spread(path, *shares):
+    """Writes interquartile ranges, as shares of the median, into a measurement that is kept."""
+    kept = json.loads(path.read_text())
+    for row, share in zip(kept["result"]["rows"], shares, strict=True):
+        row["step_seconds_iqr"] = share * row["step_seconds"]
+    path.write_text(json.dumps(kept))
+
+
+def test_a_measurement_that_was_not_steady_is_told_and_made_again(counted, monkeypatch):
+    run_table(times(), out=OUT, full=False, jobs=1)
+    monkeypatch.setattr("brainage.core.speed.UNSTEADY_SPREAD", 0.5)
+    spread(OUT / "times/measured/2_blocks.json", 0.4, 0.6)
+    spread(OUT / "times/measured/3_blocks.json", 0.4, 0.4)
+    facts = collect(times(), OUT).parts["measured"]
+    assert not facts.complete
+    assert facts.note.endswith("; not steady, to be measured again: 2 blocks")
+
+    counted.clear()
+    run_table(times(), out=OUT, full=False, jobs=1)
     assert counted == ["benchmark_speed"]
 
 
