@@ -77,7 +77,7 @@ class SpeedConfig:
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """Settings of the training rules; ``methods`` names the rules."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimizer, the same for all."""
+    """The optimizer, the same for all; timed steps use no learning rate, so that weights stay."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """With several devices: who trains which blocks."""
     engine: EngineConfig = field(default_factory=EngineConfig)

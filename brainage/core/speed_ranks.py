@@ -158,18 +158,17 @@ class _Runner:
         threads = torch.get_num_threads()
         if self.case.how == "threads":
             torch.set_num_threads(self.case.world_size)
-        size, rate = len(self.batch.targets), STILL_LEARNING_RATE
         if self.engine is not None:
-            self.engine.expect([size] * (FILLING_STEPS + steps))
+            self.engine.expect([len(self.batch.targets)] * (FILLING_STEPS + steps))
         begun = 0.0
         for step in range(FILLING_STEPS + steps):
             if step == FILLING_STEPS:
                 synchronize(self.device)
                 begun = time.perf_counter()
             if self.pipeline is not None:
-                self.pipeline.train_step(self.batch, rate)
+                self.pipeline.train_step(self.batch, STILL_LEARNING_RATE)
             elif self.engine is not None:
-                self.engine.train_step(self.batch, first_step + step, rate)
+                self.engine.train_step(self.batch, first_step + step, STILL_LEARNING_RATE)
         synchronize(self.device)
         seconds = time.perf_counter() - begun
         if self.engine is not None:

@@ -9,8 +9,9 @@ from torch import nn
 from brainage.core.config import HeadConfig, ObjectiveConfig, TaskConfig
 from brainage.core.placement import ParallelConfig, Placement
 from brainage.core.random import random_stream
+from brainage.core.ranks import Alone
 from brainage.core.speed import SpeedCase
-from brainage.core.speed_ranks import RankCase, measure_rank_cases
+from brainage.core.speed_ranks import RankCase, _Runner, measure_rank_cases
 from brainage.core.tasks import fit_task
 from brainage.core.training_config import EngineConfig, OptimizerConfig
 from tests.core.pipelined import weights_after_steps
@@ -68,6 +69,15 @@ def test_the_pipeline_trains_as_back_propagation_on_one_device(num_micro_batches
     assert together.keys() == alone.keys()
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_timed_steps_leave_the_weights_as_they_are() -> None:
+    runner = _Runner(replace(rank_case("lfnn_l", "single"), world_size=1), Alone())
+    assert runner.engine is not None
+    before = [weight.detach().clone() for weight in runner.engine.chain.parameters()]
+    runner.run(0, 2)
+    for now, then in zip(runner.engine.chain.parameters(), before, strict=True):
+        assert torch.equal(now, then)
 
 
 @pytest.mark.slow
