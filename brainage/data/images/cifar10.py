@@ -53,6 +53,9 @@ _COPIES = {
     "8e6dd2010429d4e7997e4c2e3024b85088708e4af930a33d89813bdaa29479e6",
 }
 ORIGINAL = "the original images"
+UNHASHED = (
+    "the original images by sizes and numbers of each class; no hash of binary batches is known"
+)
 JPEG_COPIES = "JPEG copies of the images (lossy): figures are not of the original CIFAR-10"
 
 
@@ -95,7 +98,7 @@ def _read_binary(folder: Path) -> ImageSet:
             )
         records = np.frombuffer(content, dtype=np.uint8).reshape(_BATCH, 1 + _IMAGE_BYTES)
         parts.append((records[:, 1:], records[:, 0].astype(np.int64)))
-    return _from_batches(parts, folder)
+    return _from_batches(parts, folder, UNHASHED)
 
 
 def _read_python(folder: Path) -> ImageSet:
@@ -109,7 +112,7 @@ def _read_python(folder: Path) -> ImageSet:
             )
         batch = _Plain(io.BytesIO(content), encoding="bytes").load()
         parts.append((batch[b"data"], np.asarray(batch[b"labels"], dtype=np.int64)))
-    return _from_batches(parts, folder)
+    return _from_batches(parts, folder, ORIGINAL)
 
 
 class _Plain(pickle.Unpickler):
@@ -129,14 +132,14 @@ class _Plain(pickle.Unpickler):
 
 
 def _from_batches(
-    batches: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]], folder: Path
+    batches: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]], folder: Path, note: str
 ) -> ImageSet:
     """Five training batches and the test batch."""
     images = [values.reshape(-1, 3, SIZE, SIZE) for values, _ in batches]
     labels = [values for _, values in batches]
     train = _part(np.concatenate(images[:-1]), np.concatenate(labels[:-1]), folder, NUM_TRAIN)
     test = _part(images[-1], labels[-1], folder, NUM_TEST)
-    return ImageSet("cifar10", CLASSES, train, test, original=True, note=ORIGINAL)
+    return ImageSet("cifar10", CLASSES, train, test, original=True, note=note)
 
 
 def _read_parquet(folder: Path) -> ImageSet:

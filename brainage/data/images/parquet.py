@@ -9,6 +9,8 @@ import numpy.typing as npt
 from brainage.data.images.files import Pixels, decode_rgb
 from brainage.errors import DataError
 
+_PNG = b"\x89PNG"
+
 
 class ParquetImages:
     """The rows of a Parquet file.
@@ -35,6 +37,11 @@ class ParquetImages:
                 f"{path}: expected a Parquet file with the columns {column}.bytes and label: "
                 f"{str(error).splitlines()[0]}"
             ) from error
+        if self.labels.size and self.labels.min() < 0:
+            row = int(self.labels.argmin())
+            raise DataError(
+                f"{path}: row {row} has the label {self.labels[row]}: a part without labels"
+            )
         self.path = path
 
     def __len__(self) -> int:
@@ -42,8 +49,8 @@ class ParquetImages:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether the first image is a PNG, which keeps every pixel."""
-        return bool(self.labels.size) and self._encoded[0].as_py().startswith(b"\x89PNG")
+        """Whether all images are PNG, which keeps every pixel."""
+        return all((each.as_py() or b"").startswith(_PNG) for each in self._encoded)
 
     def pixels(self) -> Iterator[Pixels]:
         """The images (H, W, 3), decoded one by one."""

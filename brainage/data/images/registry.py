@@ -180,7 +180,8 @@ class FileImages:
         }
         self._config = config
         self._augmentation = augmentation
-        self.original = train.original and test.original and len(tested) == len(test)
+        complete = (len(chosen), len(tested)) == (len(train), len(test))
+        self.original = train.original and test.original and complete
         self.note = test.note
         if alone:
             self.note += ", the same ones in training, validation and test"

@@ -36,7 +36,8 @@ class ImageFit:
 
     ``test`` errors are None until the test images are looked at. ``peak_memory_bytes`` is what
     training took above the process with its images. ``history`` has for each epoch the validation
-    error and the training loss. A class without validation images has no error.
+    error and the training loss. A class without validation images has no error. ``died`` says that
+    the fit's process ended without a result, which may be otherwise when it is tried again.
     """
 
     method: str
@@ -44,6 +45,7 @@ class ImageFit:
     seed: int
     fingerprint: str
     reason: str = ""
+    died: bool = False
     validation_error_percent: float | None = None
     test_error_percent: float | None = None
     train_error_percent: float | None = None
@@ -92,7 +94,7 @@ class FitTask:
         """Remove what a fit could go on from, once its row is known."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
-    def failure(self, reason: str) -> ImageFit:
+    def failure(self, reason: str, *, died: bool = False) -> ImageFit:
         """The row of a fit without a result."""
         return ImageFit(
             method=self.method,
@@ -100,6 +102,7 @@ class FitTask:
             seed=self.seed,
             fingerprint=self.fingerprint,
             reason=reason,
+            died=died,
         )
 
 

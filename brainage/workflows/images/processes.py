@@ -32,7 +32,7 @@ class Died:
         """For people."""
         return (
             f"its process ended with exit code {self.exit_code} (-9: killed, often for lack of "
-            "memory; try fewer jobs)"
+            "memory; it is tried again on resuming, better with fewer jobs)"
         )
 
 

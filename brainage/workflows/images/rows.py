@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from brainage.errors import RunFolderError
@@ -10,7 +9,10 @@ from brainage.workflows.images.fit import ImageFit, fit_from_json
 
 
 class RowFile:
-    """The rows of a panel; a torn last line, as a kill leaves it, is left out.
+    """The rows of a panel, for the one process that adds to them.
+
+    A torn last line, as a kill leaves it, is cut off. A fit whose process died is not done: it may
+    have had too little memory.
 
     Args:
         path: the file, made with the first row.
@@ -21,7 +23,7 @@ class RowFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows = list(_read(path))
+        self._rows = _read(path, repairs=True)
 
     def find(
         self, method: str, candidate: str, seed: int, fingerprint: str, *, tested: bool
@@ -29,9 +31,10 @@ class RowFile:
         """The row of a fit, if it is done: with its test error, where that is wanted."""
         for row in reversed(self._rows):
             same = (row.method, row.candidate, row.seed) == (method, candidate, seed)
-            done = row.failed or not tested or row.test_error_percent is not None
-            if same and row.fingerprint == fingerprint and done:
-                return row
+            if same and row.fingerprint == fingerprint:
+                done = row.failed or not tested or row.test_error_percent is not None
+                if done and not row.died:
+                    return row
         return None
 
     def add(self, row: ImageFit) -> None:
@@ -58,31 +61,34 @@ def file_name(text: str) -> str:
 def tested_rows(path: Path) -> list[ImageFit]:
     """The rows of a panel's table so far, one for each method and seed, the latest of each.
 
-    Fits of a search, which test images were not shown to, are left out.
+    Fits of a search, which test images were not shown to, are left out. The file stays as it is:
+    its panel may be running.
 
     Raises:
         RunFolderError: if the file cannot be read, or holds something else.
     """
     rows = {
         (row.method, row.seed): row
-        for row in _read(path)
+        for row in _read(path, repairs=False)
         if row.failed or row.test_error_percent is not None
     }
     return list(rows.values())
 
 
-def _read(path: Path) -> Iterator[ImageFit]:
+def _read(path: Path, *, repairs: bool) -> list[ImageFit]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot read: {error.strerror}") from error
-    whole, _, torn = text.rpartition("\n")
-    if torn:
-        os.truncate(path, len(f"{whole}\n".encode()) if whole else 0)
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path}: cannot read: {error}") from error
+    whole, end, torn = text.rpartition("\n")
+    if torn and repairs:
+        os.truncate(path, len(f"{whole}{end}".encode()))
+    rows = []
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            yield fit_from_json(json.loads(line))
+            rows.append(fit_from_json(json.loads(line)))
         except (ValueError, TypeError) as error:
             raise RunFolderError(f"{path}: line {number} is damaged: {error}") from error
+    return rows

@@ -126,6 +126,7 @@ class _Panel:
         record = PanelRecord(self._config, self._images, self._folder)
         self._folder.remember(
             note=self._images.note,
+            digest=self._digest,
             sizes=self._images.sizes,
             scale=scale_of(self._images, self._config),
         )
@@ -202,7 +203,7 @@ class _Panel:
                     record.fit(task.recipe, found[task.name])
         with StageProgress(label, len(tasks), "fit", done=len(found)) as progress:
             for task, answer in in_processes(todo, fit_images, self._images, self._jobs):
-                row = task.failure(answer.reason) if isinstance(answer, Died) else answer
+                row = task.failure(answer.reason, died=True) if isinstance(answer, Died) else answer
                 self._rows.add(row)
                 found[task.name] = row
                 if record is not None:
@@ -246,8 +247,9 @@ class _Panel:
         }
         write_panel_figures(fits, self._folder.figures, phases)
         record.results([self._folder.path / name for name in files], self._folder.figures)
-        for task in tasks:
-            task.discard_checkpoints()
+        for task, fit in zip(tasks, fits, strict=True):
+            if not fit.died:
+                task.discard_checkpoints()
         return summary
 
 

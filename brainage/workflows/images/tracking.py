@@ -48,7 +48,7 @@ class PanelRecord:
         return self._record.mlflow_run_id
 
     def fit(self, recipe: RecipeConfig, row: ImageFit) -> None:
-        """Tell of a finished fit, once."""
+        """Tell of a finished fit, once; of one whose process died again when it was tried again."""
         name = f"{row.method}-seed{row.seed}"
         if self._folder.recall().get(f"told_{name}") == row.fingerprint:
             return
@@ -63,7 +63,8 @@ class PanelRecord:
             status = "failed" if row.failed else "finished"
         finally:
             child.recorder.close(status)
-        self._folder.remember(**{f"told_{name}": row.fingerprint})
+        if not row.died:
+            self._folder.remember(**{f"told_{name}": row.fingerprint})
 
     def results(self, files: Sequence[Path], figures: Path) -> None:
         """Hand the finished tables and pictures over."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from brainage.config.images import ImagesConfig, load_images_config
+from brainage.config.images import ImagesConfig, fit_fingerprint, load_images_config
 from brainage.config.table_parts import PanelPart
 from brainage.config.validation import to_plain
 from brainage.errors import ConfigError, RunFolderError
@@ -86,8 +86,8 @@ def _facts_and_fits(panel: PanelPart, folder: Path) -> tuple[PartFacts, list[Ima
     if not (folder / "config.yaml").is_file():
         return PartFacts(scale="not run", complete=False), []
     config = load_images_config(folder / "config.yaml")
-    fits = tested_rows(folder / "rows.jsonl")
     known = _remembered(folder)
+    fits = _of_these_images(tested_rows(folder / "rows.jsonl"), config, known.get("digest"))
     wanted = {(method, seed) for method in config.methods for seed in config.seeds}
     done = {(fit.method, fit.seed) for fit in fits}
     trained = [fit for fit in fits if not fit.failed]
@@ -111,6 +111,20 @@ def _facts_and_fits(panel: PanelPart, folder: Path) -> tuple[PartFacts, list[Ima
         details=details,
     )
     return facts, fits
+
+
+def _of_these_images(
+    fits: Sequence[ImageFit], config: ImagesConfig, digest: str | None
+) -> list[ImageFit]:
+    """Without those that were trained when other images lay there; all if none are remembered."""
+    if digest is None:
+        return list(fits)
+    return [
+        fit
+        for fit in fits
+        if fit.fingerprint
+        == fit_fingerprint(config, config.recipe_of(fit.method, fit.candidate), digest)
+    ]
 
 
 def _remembered(folder: Path) -> Mapping[str, Any]:

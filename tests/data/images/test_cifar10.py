@@ -77,6 +77,7 @@ def test_binary_and_python_batches_and_lossless_parquet_are_the_same_images(
     expected = torch.from_numpy(batch(5)[0].reshape(-1, 3, 32, 32))
     assert torch.equal(first.test.images_NCHW, expected)
     assert first.original
+    assert "no hash of binary batches is known" in first.note
     for other in others:
         assert other.original
         assert torch.equal(other.train.images_NCHW, first.train.images_NCHW)
@@ -137,6 +138,25 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
     table = pa.table({"img": rows, "label": batch(0)[1]})
     pq.write_table(table, tmp_path / "c/test-0.parquet")
     with pytest.raises(DataError, match=r"test-0.parquet: row 0: not a readable image"):
+        read_cifar10(tmp_path / "c")
+
+
+def test_one_lossy_image_among_lossless_ones_makes_copies(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "c", "PNG")
+    path = tmp_path / "c/test-0.parquet"
+    table = pq.read_table(path)
+    rows = table["img"].to_pylist()
+    rows[-1] = {"bytes": encoded(np.zeros((32, 32, 3), np.uint8), "JPEG"), "path": ""}
+    pq.write_table(pa.table({"img": rows, "label": table["label"]}), path)
+    assert not read_cifar10(tmp_path / "c").original
+
+
+def test_a_part_without_labels_is_named(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "c", "PNG")
+    path = tmp_path / "c/test-0.parquet"
+    table = pq.read_table(path)
+    pq.write_table(pa.table({"img": table["img"], "label": [-1] * len(table)}), path)
+    with pytest.raises(DataError, match=r"test-0.parquet: row 0 has the label -1"):
         read_cifar10(tmp_path / "c")
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from brainage.data.images import registry
+from brainage.data.images import imagenet, registry
 from brainage.data.images.config import ImageAugmentationConfig, ImageDataConfig
 from brainage.data.images.image_set import ImagePart, ImageSet
 from brainage.data.images.registry import image_folder, open_images
@@ -110,6 +110,25 @@ def test_imagenet_validates_on_training_images_and_tests_on_its_validation_part(
     paths = {part: set(images._parts[part][0]) for part in images.sizes}
     assert not paths["train"] & paths["validation"]
     assert all("val" in path.parts for path in paths["test"])
+
+
+def test_imagenet_with_fewer_training_images_is_not_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_imagenet(tmp_path, "train", 6)
+    write_imagenet(tmp_path, "val", 3)
+    for name, number in (("NUM_CLASSES", 2), ("NUM_TRAIN", 12), ("NUM_VALIDATION", 6)):
+        monkeypatch.setattr(imagenet, name, number)
+
+    def is_original(**changes) -> bool:
+        config = ImageDataConfig(
+            name="imagenet", root=str(tmp_path), validation_images=4, **changes
+        )
+        return open_images(config, PLAIN, CPU).original
+
+    assert is_original()
+    assert not is_original(train_images=10)
+    assert not is_original(test_images=4)
 
 
 def test_a_sample_of_imagenet_says_that_all_parts_are_the_same(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from brainage.errors import ConfigError
 from brainage.workflows.images import run as panel
 from brainage.workflows.images.fit import ImageFit
+from brainage.workflows.images.processes import Died
 from brainage.workflows.images.run import benchmark_images
 from tests.workflows.images.conftest import CONTENT, panel_config
 
@@ -120,6 +121,26 @@ def test_training_that_breaks_down_costs_its_row(as_function: list[str]) -> None
     assert (wild.failed, wild.error_percent) == (1, None)
     assert summary.exit_code == 1
     assert any("wild, seed 0: epoch 1:" in line for line in summary.describe())
+
+
+def test_a_fit_whose_process_died_is_tried_again(
+    as_function: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_turn = panel.in_processes
+
+    def one_dies(tasks, function, shared, jobs):
+        for task, row in in_turn(tasks, function, shared, jobs):
+            yield task, Died(-9) if task.method == "bp" else row
+
+    monkeypatch.setattr(panel, "in_processes", one_dies)
+    first = run(seeds=[0])
+    assert (first.exit_code, first.rows[0].failed) == (1, 1)
+    assert "exit code -9" in first.fits[0].reason
+    monkeypatch.setattr(panel, "in_processes", in_turn)
+    as_function.clear()
+    second = run(resume=first.run_dir, seeds=[0])
+    assert as_function == ["bp, seed 0"]
+    assert (second.exit_code, second.rows[0].failed) == (0, 0)
 
 
 def test_the_scale_says_what_is_smaller_than_published(as_function: list[str]) -> None:

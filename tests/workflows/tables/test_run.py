@@ -8,6 +8,7 @@ import pytest
 from brainage.config.tables import load_table
 from brainage.errors import BrainageError, ConfigError, RunFolderError
 from brainage.reporting.formatting import NOTHING
+from brainage.workflows.tables.collect import collect
 from brainage.workflows.tables.result import TableResult
 from brainage.workflows.tables.run import run_tables
 from tests.workflows.tables.conftest import FITS, SCALE, TINY, tiny, write_table
@@ -102,8 +103,6 @@ def test_a_part_that_is_half_done_is_shown_as_such(made_up):
     run()
     lines = ROWS.read_text().splitlines(keepends=True)
     ROWS.write_text("".join(lines[:2]))  # bp and local 50%, seed 0
-    from brainage.workflows.tables.collect import collect
-
     result = collect(tiny(), OUT)
     assert not result.complete
     assert [cell.seeds for cell in result.rows] == [1, 0, 1, 1]
@@ -112,9 +111,25 @@ def test_a_part_that_is_half_done_is_shown_as_such(made_up):
     assert "not complete" in told
 
 
-def test_nothing_is_measured_before_the_first_run():
-    from brainage.workflows.tables.collect import collect
+def test_collecting_leaves_the_rows_of_a_running_panel_alone(made_up):
+    run()
+    half_written = ROWS.read_text() + '{"method": "bp"'
+    ROWS.write_text(half_written)
+    collect(tiny(), OUT)
+    assert ROWS.read_text() == half_written
 
+
+def test_fits_of_images_that_lay_there_before_do_not_count(made_up):
+    run()
+    other = [{**fit, "fingerprint": "of other images"} for fit in fits()[:2]]
+    kept = ROWS.read_text().splitlines()[2:]
+    ROWS.write_text("\n".join([*map(json.dumps, other), *kept]) + "\n")
+    result = collect(tiny(), OUT)
+    assert not result.complete
+    assert [cell.seeds for cell in result.rows] == [1, 2, 1, 1]
+
+
+def test_nothing_is_measured_before_the_first_run():
     result = collect(tiny(), OUT)
     assert [cell.measured for cell in result.rows] == [None] * 4
     assert result.parts["planted"].scale == "not run"
