@@ -91,7 +91,8 @@ class ImagesConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Every method is trained once with each: of the weights, the order, augmentation."""
     published_epochs: int | None = None
-    """Epochs of the published experiment that this one repeats; fewer are told as a reduced one."""
+    """Epochs of the whole experiment: as published, or the recipe's own where the publication gives
+    none. Fewer are told as a reduced one."""
     num_threads: int | None = 1
     """Threads of each fit on a CPU; null leaves the number to torch."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

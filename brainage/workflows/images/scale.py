@@ -9,8 +9,8 @@ FULL = "full"
 def scale_of(images: Images, config: ImagesConfig) -> str:
     """``full``, or ``reduced:`` and what is smaller.
 
-    A panel knows how many of a set's images it uses, and whether they are the originals; the
-    published number of epochs is what ``published_epochs`` says, where it is known.
+    A panel knows how many of a set's images it uses, and whether they are the originals; the epochs
+    of the whole experiment are what ``published_epochs`` says.
     """
     smaller = []
     if not images.original:

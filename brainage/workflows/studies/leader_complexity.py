@@ -49,7 +49,7 @@ class NeededLeaders:
 
 
 def run_leader_complexity(
-    config: LeaderComplexityConfig, fits: Sequence[SweptFit], folder: Path
+    config: LeaderComplexityConfig, fits: Sequence[SweptFit], folder: Path, *, scale: str = "full"
 ) -> dict[str, Any]:
     """Set the leaders that classes need against their complexity, and write ``result.json``.
 
@@ -57,6 +57,7 @@ def run_leader_complexity(
         config: of the study.
         fits: of the sweep, trained on the same image set.
         folder: made when needed.
+        scale: of the experiment that the fits are from, in words; kept with the result.
 
     Returns:
         Plain values: ``classes``, one row for each (``label``, ``name``, ``complexity``,
@@ -84,6 +85,7 @@ def run_leader_complexity(
         "study": "leader_complexity",
         "config": to_plain(config),
         "data": config.data.name,
+        "scale": scale,
         "seeds": len({fit.seed for fit in fits}),
         "fractions": sorted({fit.leader_fraction for fit in fits}),
         "classes": rows,

@@ -22,6 +22,7 @@ _PERCENT = 100
 _TOLD = (
     *("data.train_images", "data.test_images", "data.validation_images"),
     *("num_threads", "data.num_loader_workers", "seeds", "tracking", "methods", "name"),
+    "published_epochs",
     *("recipe.trainer.checkpoint_every", "recipe.trainer.validate_every"),
 )
 

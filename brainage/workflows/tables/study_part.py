@@ -21,9 +21,9 @@ from brainage.workflows.images.rows import tested_rows
 from brainage.workflows.studies.complexity import run_complexity_study
 from brainage.workflows.studies.leader_complexity import SweptFit, run_leader_complexity
 from brainage.workflows.studies.workers import run_worker_study
-from brainage.workflows.tables.panel_part import run_panel
+from brainage.workflows.tables.panel_part import panel_state, run_panel
 from brainage.workflows.tables.result import PartFacts
-from brainage.workflows.tables.scale import changed_settings, fewer_repetitions, scale_words
+from brainage.workflows.tables.scale import FULL, changed_settings, fewer_repetitions, scale_words
 from brainage.workflows.tables.state import PartState, Value
 
 _LEADERS = "objective.leader_fraction"
@@ -53,7 +53,8 @@ def run_study(part: StudyPart, folder: Path, *, out: Path, full: bool, jobs: int
         assert part.fits is not None
         panel, where = _panel_of(part.fits, out)
         run_panel(panel, where, full=full, jobs=jobs)
-        run_leader_complexity(*_swept(study, part.fits, panel, where), folder)
+        scale = panel_state(panel, where).facts.scale
+        run_leader_complexity(*_swept(study, part.fits, panel, where), folder, scale=scale)
 
 
 def study_state(part: StudyPart, folder: Path) -> PartState:
@@ -153,10 +154,16 @@ def _worker_facts(part: StudyPart, result: Mapping[str, Any]) -> PartFacts:
             "backbone": recipe["backbone"]["name"],
             "readout": recipe["heads"]["readout"],
             "leader_fraction": recipe["objective"]["leader_fraction"],
+            **_activity_details(config),
             "epochs": recipe["trainer"]["epochs"],
             "batch_size": recipe["trainer"]["batch_size"],
         },
     )
+
+
+def _activity_details(config: Mapping[str, Any]) -> dict[str, float]:
+    watched = config["activity"]
+    return {} if watched is None else {"leader_fraction_for_activity": watched["leader_fraction"]}
 
 
 def _complexity_facts(result: Mapping[str, Any]) -> PartFacts:
@@ -171,8 +178,11 @@ def _complexity_facts(result: Mapping[str, Any]) -> PartFacts:
 
 
 def _leader_facts(result: Mapping[str, Any]) -> PartFacts:
+    smaller = [f"{result['data']} in place of ImageNet"]
+    if result.get("scale", FULL) != FULL:
+        smaller.append(str(result["scale"]).removeprefix("reduced: "))
     return PartFacts(
-        scale=f"reduced: {result['data']} in place of ImageNet",
+        scale=scale_words(smaller),
         complete=True,
         seeds=result["seeds"],
         details={

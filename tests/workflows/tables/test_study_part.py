@@ -10,7 +10,14 @@ from brainage.errors import ConfigError
 from brainage.workflows.studies import fits
 from brainage.workflows.tables.collect import collect
 from tests.workflows.studies.conftest import CHANGES
-from tests.workflows.tables.conftest import TINY, in_this_process, made_up_fit, tiny, write_table
+from tests.workflows.tables.conftest import (
+    SCALE,
+    TINY,
+    in_this_process,
+    made_up_fit,
+    tiny,
+    write_table,
+)
 from tests.workflows.tables.whole import run_table
 
 OUT = Path("out")
@@ -151,7 +158,8 @@ def test_leaders_that_classes_need_are_of_another_table_s_networks(monkeypatch):
     path.write_text(json.dumps(content))
     result = collect(leaders_table(), OUT)
     assert result.rows[0].measured == 0.25
-    assert result.parts["classes"].scale == "reduced: mnist in place of ImageNet"
+    smaller = SCALE.removeprefix("reduced: ")
+    assert result.parts["classes"].scale == f"reduced: mnist in place of ImageNet, {smaller}"
     assert run_table(tiny(), out=OUT, full=False, jobs=1).complete
     assert len(done) == 6
 
