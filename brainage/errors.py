@@ -107,11 +107,17 @@ class MissingPackage(BrainageError):  # noqa: N818 - reads as what it is
     Args:
         package: the distribution that is missing.
         needed_for: what cannot be done without it.
-        extra: the extra of this project that installs it.
+        extra: the extra of this project that installs it; None of one that belongs to all of it.
     """
 
-    def __init__(self, package: str, needed_for: str, extra: str) -> None:
+    def __init__(self, package: str, needed_for: str, extra: str | None) -> None:
+        wanted = package if extra is None else f"'brainage[{extra}]'"
         super().__init__(
             f"{needed_for} needs the package '{package}', which is not installed: "
-            f"pip install 'brainage[{extra}]'"
+            f"pip install {wanted}"
         )
+        self._arguments = (package, needed_for, extra)
+
+    def __reduce__(self) -> tuple[type["MissingPackage"], tuple[str, str, str | None]]:
+        """Pickle by the constructor's arguments, so the error crosses process boundaries."""
+        return type(self), self._arguments

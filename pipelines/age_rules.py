@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brainage.config.load import load_config
+from brainage.config.load import config_hash, load_config
 from brainage.config.run import RunConfig
 from brainage.core.allocator import keep_freed_memory
 from brainage.core.timing import describe_device
@@ -195,15 +195,22 @@ def run_panel(
 ) -> Iterator[dict[str, Any]]:
     """A row for every setting, seed and fold.
 
-    Rows found in ``kept`` are not run again, under whatever name their overrides had there.
+    Rows found in ``kept``, of the same configuration and cohort, are not run again, under whatever
+    name their overrides had there.
     """
-    done = KeptRows(kept, ("overrides", "seed", "fold"))
+    done = KeptRows(kept, ("study", "overrides", "seed", "fold"))
+    identity = study.cohort.fingerprint(config_hash(study.config))
     folds = study.config.split.folds
     assert folds is not None, "open_study refuses a configuration without folds"
     for seed in range(seeds):
         for name, overrides in {"baselines": ("baselines",), **panel}.items():
             for fold in range(folds):
-                key = {"overrides": list(overrides), "seed": seed, "fold": fold}
+                key = {
+                    "study": identity,
+                    "overrides": list(overrides),
+                    "seed": seed,
+                    "fold": fold,
+                }
                 if name == "baselines":
                     make = partial(study.baselines, seed, fold)
                 else:

@@ -20,6 +20,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from brainage.core.training_config import OptimizerConfig, ScheduleConfig
 from brainage.data.images.image_set import ImagePart
 from brainage.data.images.mnist import read_mnist
 from brainage.errors import BrainageError
+from pipelines.study import KeptRows
 
 NUM_VALIDATION = 5000
 WIDTH = 320
@@ -217,19 +219,11 @@ def run_panel(
     variants: dict[str, Variant], data: Images, *, epochs: int, seeds: int, kept: Path
 ) -> Iterator[dict[str, Any]]:
     """A row for each variant and seed. Rows found in ``kept`` are not run again."""
-    known = {}
-    if kept.exists():
-        rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
-        known = {(row["variant"], row["seed"], row["epochs"]): row for row in rows}
+    done = KeptRows(kept, ("variant", "seed", "epochs"))
     for seed in range(seeds):
         for name, variant in variants.items():
-            row = known.get((name, seed, epochs))
-            if row is None:
-                row = {"variant": name, "seed": seed, "epochs": epochs}
-                row |= run(variant, data, epochs=epochs, seed=seed)
-                with kept.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(row) + "\n")
-            yield row
+            key = {"variant": name, "seed": seed, "epochs": epochs}
+            yield done.find_or_make(key, partial(run, variant, data, epochs=epochs, seed=seed))
 
 
 def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

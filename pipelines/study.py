@@ -27,6 +27,7 @@ class KeptRows:
         self.path = path
         self._key = key
         self._known: dict[str, dict[str, Any]] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             return
         text = path.read_text(encoding="utf-8")
@@ -34,7 +35,8 @@ class KeptRows:
         if whole != text:
             path.write_text(whole, encoding="utf-8")
         for row in map(json.loads, whole.splitlines()):
-            self._known[self._name(row)] = row
+            if all(column in row for column in key):  # else of a study that had another key
+                self._known[self._name(row)] = row
 
     def find_or_make(
         self, key: Mapping[str, Any], make: Callable[[], dict[str, Any]]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from brainage.commands.options import Scans, StepChanges, StepsFile
+from brainage.errors import RunFolderError
 from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by, tell
 
 benchmark = typer.Typer(
@@ -88,14 +89,15 @@ def preprocess_speed(
 @benchmark.command(name="images")
 def images_panel(
     config: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--config",
             "-c",
             metavar="FILE",
-            help="Images, network and methods: tried as given, then under configs/.",
+            help="Images, network and methods: tried as given, then under configs/. "
+            "images/mnist_mlp.yaml unless given; with --resume the one saved with the panel.",
         ),
-    ] = Path("images/mnist_mlp.yaml"),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -117,22 +119,24 @@ def images_panel(
     """Compare training methods on an image-classification set.
 
     All methods share one recipe, the same images in every part and the same seeds; test images are
-    looked at once, when training is over. The table has means and standard deviations over seeds.
+    looked at when training is over. The table has means and standard deviations over seeds.
 
     \b
     Example:
       brainage benchmark images --config images/mnist_mlp.yaml --jobs 2
       brainage benchmark images --config images/mnist_mlp.yaml --set recipe.trainer.epochs=3
-      brainage benchmark images --config images/mnist_mlp.yaml --resume runs/mnist-mlp
+      brainage benchmark images --resume runs/mnist-mlp
     """
-    command = ["brainage", "benchmark", "images", "--config", str(config)]
-    for override in overrides or ():
-        command += ["--set", override]
+    saved = None if resume is None else resume / "config.yaml"
+    if saved is not None and config is None and not saved.is_file():
+        raise RunFolderError(f"{resume}: nothing to resume: config.yaml is not there")
+    source = config or saved or Path("images/mnist_mlp.yaml")
+    command = ["brainage", "benchmark", "images", "--resume"]
     with reporting(as_json, verbose) as stream:
         from brainage.config.images import load_images_config
 
-        settings = load_images_config(config, overrides or ())
-        with resumable_by([*command, "--resume"], str(resume) if resume else None):
+        settings = load_images_config(source, overrides or ())
+        with resumable_by(command, str(resume) if resume else None):
             from brainage.workflows.images.run import benchmark_images
 
             result = benchmark_images(settings, runs_folder=runs, resume=resume, jobs=jobs)

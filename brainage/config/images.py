@@ -170,6 +170,16 @@ def dump_images_config(config: ImagesConfig) -> str:
     return to_yaml(to_plain(config))
 
 
+def same_fits(first: ImagesConfig, second: ImagesConfig) -> bool:
+    """Whether two panels have the same fits: they may differ in what decides none."""
+    plain = [to_plain(config) for config in (first, second)]
+    for content in plain:
+        for key in ("published_epochs", "num_threads", "tracking"):
+            content.pop(key)
+        content["data"].pop("num_loader_workers")
+    return bool(plain[0] == plain[1])
+
+
 def fit_fingerprint(config: ImagesConfig, recipe: RecipeConfig, images: str) -> str:
     """Changes with everything that decides the result of a fit but its seed.
 

@@ -157,7 +157,7 @@ class _Runner:
             return 0.0
         threads = torch.get_num_threads()
         if self.case.how == "threads":
-            torch.set_num_threads(self.case.world_size)
+            torch.set_num_threads(self.case.world_size * threads)
         if self.engine is not None:
             self.engine.expect([len(self.batch.targets)] * (FILLING_STEPS + steps))
         begun = 0.0

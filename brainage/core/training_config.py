@@ -1,5 +1,6 @@
 """Settings of training: optimizer, schedule, engine and trainer; ranges checked on construction."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,6 +130,5 @@ class TrainerConfig:
         every = self.checkpoint_every_steps
         valid = every is None or every >= 1
         require(valid, "checkpoint_every_steps", "at least 1 or null", every)
-        kind, _, index = self.device.partition(":")
-        known = kind in {"auto", "cpu", "cuda"} and (not index or index.isdigit())
+        known = re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", self.device) is not None
         require(known, "device", "auto, cpu, cuda or cuda:N", self.device)

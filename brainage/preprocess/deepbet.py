@@ -65,7 +65,7 @@ def deepbet_weights() -> tuple[Path, Path]:
     try:
         package = distribution("deepbet")
     except PackageNotFoundError as error:
-        raise MissingPackage("deepbet", "brain extraction", "preprocess") from error
+        raise MissingPackage("deepbet", "brain extraction", None) from error
     coarse, fine = (
         Path(str(package.locate_file(f"data/models/{name}")))
         for name in ("bbox_model.pt", "model.pt")

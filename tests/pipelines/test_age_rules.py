@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,9 @@ def test_a_study_scores_every_scan_once_a_seed_and_goes_on_where_it_stopped(stud
     again = list(run_panel(study, FEW, 1, kept))
     assert [row["predicted"] for row in again] == [row["predicted"] for row in rows]
     assert len(kept.read_text().splitlines()) == len(lines)
+    other = replace(study, config=load_config(study.base, ["trainer.epochs=2"]))
+    list(run_panel(other, {"bp": FEW["bp"]}, 1, kept))
+    assert len(kept.read_text().splitlines()) > len(lines)  # rows of another study are not its own
 
     found = summarise(rows, study.cohort)
     by_name = {entry["setting"]: entry for entry in found["table"]}

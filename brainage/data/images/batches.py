@@ -25,9 +25,9 @@ class ImageBatches(TensorBatches):
         batch_size: images in a batch; the last of an epoch may be smaller.
         device: where images lie and are varied.
         seed: of order and augmentation.
-        shuffle: draw a new order each epoch.
         augmentation: how images are varied, and how large they are; None delivers them as they are.
-        training: whether images are varied; else they are cropped around their centre at most.
+        training: whether images are varied and the order is a new one each epoch; else they are
+            cropped around their centre at most, in order.
     """
 
     def __init__(

@@ -70,7 +70,8 @@ def image_folder(config: ImageDataConfig) -> Path:
         places = [home / name for name in FOLDERS[config.name]]
         return next((place for place in places if place.is_dir()), places[0])
     folder = Path(config.root).expanduser()
-    return home.joinpath(*folder.parts[1:]) if folder.parts[0] == f"${DATA_VARIABLE}" else folder
+    below_home = folder.parts[:1] == (f"${DATA_VARIABLE}",)
+    return home.joinpath(*folder.parts[1:]) if below_home else folder
 
 
 def open_images(
@@ -93,9 +94,7 @@ def open_images(
         return FileImages(config, augmentation, folder)
     found = READERS[config.name](folder)
     parts = _split(config, found)
-    for part in parts.values():  # for processes of their own, which then need no copy
-        part.images_NCHW.share_memory_()  # type: ignore[no-untyped-call]
-        part.labels_N.share_memory_()  # type: ignore[no-untyped-call]
+    _share(parts)
     statistics = channel_statistics(parts["train"].images_NCHW)
     complete = sum(map(len, parts.values())) == len(found.train) + len(found.test)
     return MemoryImages(
@@ -181,8 +180,8 @@ class FileImages:
         self._config = config
         self._augmentation = augmentation
         complete = (len(chosen), len(tested)) == (len(train), len(test))
-        self.original = train.original and test.original and complete
-        self.note = test.note
+        self.original = train.original and test.original and complete and not alone
+        self.note = test.note if train.original or alone else train.note
         if alone:
             self.note += ", the same ones in training, validation and test"
         self.num_classes = len(test.class_names)
@@ -211,6 +210,20 @@ class FileImages:
             shuffle=training,
             augmentation=self._augmentation if training else None,
         )
+
+
+def _share(parts: dict[str, ImagePart]) -> None:
+    """Put images where processes find them without a copy."""
+    try:
+        for part in parts.values():
+            part.images_NCHW.share_memory_()  # type: ignore[no-untyped-call]
+            part.labels_N.share_memory_()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        needed = sum(part.images_NCHW.nbytes for part in parts.values()) // 10**6
+        raise DataError(
+            f"shared memory (/dev/shm) is too small for {needed} MB of images; in a container give "
+            f"it more, e.g. docker run --shm-size=2g: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _input_shape(found: ImageSet, augmentation: ImageAugmentationConfig) -> tuple[int, int, int]:

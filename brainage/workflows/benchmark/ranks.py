@@ -196,9 +196,18 @@ def _left_out(config: SpeedConfig, placement: Placement) -> dict[str, str]:
             )
         elif name == "bp_1f1b" and max(placement.replicas) > 1:
             reasons[name] = "stages of the pipeline have one device each"
+        elif name == "bp_1f1b" and _changes_steps(config):
+            reasons[name] = "the pipeline computes in float32, without other settings of the engine"
         elif name == "bp_threads" and config.device != "cpu" and torch.cuda.is_available():
             reasons[name] = "an accelerator has no threads to share out"
     return reasons
+
+
+def _changes_steps(config: SpeedConfig) -> bool:
+    """Whether a step is carried out otherwise than the plain pipeline can."""
+    engine, clips = config.engine, config.optimizer.clip_norm is not None
+    changed = engine.channels_last or engine.compile_blocks or engine.recompute_activations
+    return engine.precision != "float32" or changed or clips
 
 
 def _rank_case(config: SpeedConfig, method: str, case: SpeedCase, placement: Placement) -> RankCase:

@@ -54,7 +54,7 @@ class SpeedSummary:
         lines += [
             f"{row.method:<20} {row.step_seconds:>9.3f} {1 / row.speedup:>8.2f} "
             f"{row.peak_memory_bytes / 1e9:>11.2f} "
-            f"{row.peak_memory_bytes / first.peak_memory_bytes:>8.2f} "
+            f"{row.peak_memory_bytes / max(first.peak_memory_bytes, 1):>8.2f} "
             f"{row.activation_bytes / 1e9:>16.2f}"
             for row in self.rows
         ]

@@ -35,9 +35,10 @@ class ImageFit:
     """What became of one fit. Errors are in per cent of the images of a part.
 
     ``test`` errors are None until the test images are looked at. ``peak_memory_bytes`` is what
-    training took above the process with its images. ``history`` has for each epoch the validation
+    training took above the process with its images, None of a fit that went on from a checkpoint
+    and so was not all seen. ``history`` has for each epoch the validation
     error and the training loss. A class without validation images has no error. ``died`` says that
-    the fit's process ended without a result, which may be otherwise when it is tried again.
+    the fit's process ended without a result, or for lack of memory, and that it is tried again.
     """
 
     method: str
@@ -120,11 +121,14 @@ def fit_images(task: FitTask, images: Images) -> ImageFit:
     device = choose_device(recipe.trainer.device)
     engine = build_image_engine(recipe, images, task.seed, device)
     trainer = _trainer(task, engine, images)
+    begun_before = task.checkpoints.is_dir() and any(task.checkpoints.iterdir())
     results: list[TrainingResult] = []
     try:
         memory = memory_above_start(device, lambda: results.append(trainer.fit()))
     except TrainingError as error:
         return task.failure(str(error))
+    except torch.OutOfMemoryError as error:
+        return task.failure(str(error).splitlines()[0], died=True)
     parts = ("validation", "train", "test") if task.tests else ("validation",)
     found = {part: _evaluate(engine, images, part, recipe.trainer.batch_size) for part in parts}
     errors = {part: _errors(evaluation) for part, evaluation in found.items()}
@@ -141,7 +145,7 @@ def fit_images(task: FitTask, images: Images) -> ImageFit:
         error_percent_by_block={k: v for k, v in tested.items() if k.isdigit()},
         validation_error_percent_by_class=_errors_by_class(found["validation"], images.num_classes),
         epoch_seconds=_epoch_seconds(results[0], images.sizes["train"]),
-        peak_memory_bytes=memory,
+        peak_memory_bytes=None if begun_before else memory,
         parameters=engine.chain.parameter_counts(),
         device=describe_device(device),
         history=_history(results[0]),

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from brainage.config.images import ImagesConfig, fit_fingerprint
 from brainage.errors import RunFolderError
 from brainage.workflows.images.fit import ImageFit, fit_from_json
 
@@ -58,21 +59,37 @@ def file_name(text: str) -> str:
     return "".join(c if c.isalnum() or c in ".-" else f"_{ord(c):x}_" for c in text)
 
 
-def tested_rows(path: Path) -> list[ImageFit]:
-    """The rows of a panel's table so far, one for each method and seed, the latest of each.
+def table_rows(path: Path, config: ImagesConfig, digest: str | None) -> list[ImageFit]:
+    """The rows of a panel's table so far, one for each method and seed.
 
-    Fits of a search, which test images were not shown to, are left out. The file stays as it is:
-    its panel may be running.
+    Of several the latest with a test error counts, else the latest failed one. Fits of a search,
+    which test images were not shown to, are left out, and so are those of other images or
+    settings. The file stays as it is: its panel may be running.
+
+    Args:
+        path: of the rows.
+        config: of the panel.
+        digest: of its images; None counts fits of any.
 
     Raises:
         RunFolderError: if the file cannot be read, or holds something else.
     """
-    rows = {
-        (row.method, row.seed): row
-        for row in _read(path, repairs=False)
-        if row.failed or row.test_error_percent is not None
-    }
+    rows: dict[tuple[str, int], ImageFit] = {}
+    for row in _read(path, repairs=False):
+        place = (row.method, row.seed)
+        tested = row.test_error_percent is not None
+        known = rows.get(place)
+        counts = tested or (row.failed and (known is None or known.failed))
+        if counts and (digest is None or row.fingerprint == _fingerprint(row, config, digest)):
+            rows[place] = row
     return list(rows.values())
+
+
+def _fingerprint(row: ImageFit, config: ImagesConfig, digest: str) -> str | None:
+    """What a row of today's settings and images would have; None of a method that is not there."""
+    if row.method not in config.methods or row.candidate not in config.candidates:
+        return None
+    return fit_fingerprint(config, config.recipe_of(row.method, row.candidate), digest)
 
 
 def _read(path: Path, *, repairs: bool) -> list[ImageFit]:

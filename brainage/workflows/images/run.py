@@ -7,7 +7,7 @@ alone.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -17,12 +17,12 @@ from brainage.config.images import (
     dump_images_config,
     fit_fingerprint,
     load_images_config,
+    same_fits,
 )
-from brainage.config.validation import to_plain
 from brainage.core.rules import RULES
 from brainage.core.timing import choose_device
 from brainage.data.images.registry import Images, open_images
-from brainage.errors import ConfigError
+from brainage.errors import ConfigError, RunFolderError
 from brainage.reporting.panel_figures import write_panel_figures
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.images.fit import (
@@ -34,7 +34,7 @@ from brainage.workflows.images.fit import (
 from brainage.workflows.images.processes import Died, in_processes
 from brainage.workflows.images.rows import RowFile, file_name
 from brainage.workflows.images.scale import scale_of
-from brainage.workflows.images.summary import PanelSummary, method_row, panel_csv
+from brainage.workflows.images.summary import PanelSummary, devices_of, method_row, panel_csv
 from brainage.workflows.images.tracking import PanelRecord
 from brainage.workflows.train.run_folder import RunFolder, begin_or_resume, write_text
 
@@ -66,8 +66,9 @@ def benchmark_images(
         config.name,
         resume,
         content=dump_images_config(config),
-        same=lambda path: to_plain(load_images_config(path)) == to_plain(config),
+        same=lambda path: same_fits(load_images_config(path), config),
     )
+    write_text(folder.config, dump_images_config(config))
     try:
         return _Panel(config, images, folder, jobs).run()
     except KeyboardInterrupt:
@@ -166,6 +167,9 @@ class _Panel:
             chosen[method] = min(own, key=_validation_error).candidate
             errors = ", ".join(f"{f.candidate} {_validation_error(f):.2f} %" for f in own)
             _log.info("%s: %s is kept (validation: %s)", method, chosen[method], errors)
+        for task in tasks:
+            if task.candidate != chosen[task.method]:
+                task.discard_checkpoints()
         return chosen
 
     def _task(self, method: str, candidate: str, seed: int, *, tests: bool) -> FitTask:
@@ -228,7 +232,7 @@ class _Panel:
             scale=scale_of(self._images, self._config),
             sizes=self._images.sizes,
             epochs=recipe.trainer.epochs,
-            device=next((fit.device for fit in fits if fit.device), recipe.trainer.device),
+            device=devices_of(fits) or recipe.trainer.device,
             rows=rows,
             fits=tuple(fits),
             mlflow_run_id=record.mlflow_run_id,
@@ -245,12 +249,19 @@ class _Panel:
             task.method: RULES[task.recipe.objective.name].num_phases(task.recipe.blocks.num_blocks)
             for task in tasks
         }
-        write_panel_figures(fits, self._folder.figures, phases)
+        self._draw(fits, phases)
         record.results([self._folder.path / name for name in files], self._folder.figures)
         for task, fit in zip(tasks, fits, strict=True):
             if not fit.died:
                 task.discard_checkpoints()
         return summary
+
+    def _draw(self, fits: Sequence[ImageFit], phases: Mapping[str, int]) -> None:
+        try:
+            write_panel_figures(fits, self._folder.figures, phases)
+        except OSError as error:
+            path = self._folder.figures
+            raise RunFolderError(f"{path}: cannot write: {error.strerror}") from error
 
 
 def _validation_error(fit: ImageFit) -> float:

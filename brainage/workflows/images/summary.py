@@ -123,6 +123,11 @@ def method_row(method: str, fits: Sequence[ImageFit]) -> MethodRow:
     )
 
 
+def devices_of(fits: Sequence[ImageFit]) -> str:
+    """Every device that fits were trained on; empty if none is known."""
+    return " and ".join(sorted({fit.device for fit in fits if fit.device}))
+
+
 def panel_csv(rows: Sequence[MethodRow]) -> str:
     """The rows as CSV text; every block's error has a column."""
     blocks = sorted({block for row in rows for block in row.error_percent_by_block}, key=int)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from brainage.config.images import RecipeConfig
 from brainage.core.engine import SingleDeviceEngine
 from brainage.core.trainer import Trainer
@@ -148,8 +150,8 @@ def _guarded(fit: StudyFit, shared: tuple[Measure, Images]) -> dict[str, Any]:
     measure, images = shared
     try:
         return measure(fit, images)
-    except TrainingError as error:
-        return {"reason": str(error)}
+    except (TrainingError, torch.OutOfMemoryError) as error:
+        return {"reason": str(error).splitlines()[0]}
 
 
 def _make(folder: Path) -> None:

@@ -49,7 +49,12 @@ class NeededLeaders:
 
 
 def run_leader_complexity(
-    config: LeaderComplexityConfig, fits: Sequence[SweptFit], folder: Path, *, scale: str = "full"
+    config: LeaderComplexityConfig,
+    fits: Sequence[SweptFit],
+    folder: Path,
+    *,
+    scale: str = "full",
+    failed: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Set the leaders that classes need against their complexity, and write ``result.json``.
 
@@ -58,6 +63,7 @@ def run_leader_complexity(
         fits: of the sweep, trained on the same image set.
         folder: made when needed.
         scale: of the experiment that the fits are from, in words; kept with the result.
+        failed: fits of it without a result, in words; kept as well.
 
     Returns:
         Plain values: ``classes``, one row for each (``label``, ``name``, ``complexity``,
@@ -86,6 +92,7 @@ def run_leader_complexity(
         "config": to_plain(config),
         "data": config.data.name,
         "scale": scale,
+        "failed": list(failed),
         "seeds": len({fit.seed for fit in fits}),
         "fractions": sorted({fit.leader_fraction for fit in fits}),
         "classes": rows,

@@ -19,6 +19,7 @@ from brainage.core.engine import SingleDeviceEngine
 from brainage.core.timing import choose_device, describe_device
 from brainage.core.types import SilentRecorder
 from brainage.data.images.registry import Images, open_images
+from brainage.errors import ConfigError
 from brainage.workflows.images.fit import build_image_engine
 from brainage.workflows.studies.activity import SERIES, ActivityProbe, WatchedBatches
 from brainage.workflows.studies.best_leaders import EVALUATION_BATCH, LeaderWatch, scores_of
@@ -55,7 +56,10 @@ def run_worker_study(config: WorkerStudyConfig, folder: Path, *, jobs: int = 1) 
     Raises:
         BrainageError: if images or folder cannot be used, or no fit comes to an end.
     """
-    device = choose_device(config.recipe.trainer.device)
+    try:
+        device = choose_device(config.recipe.trainer.device)
+    except ValueError as error:
+        raise ConfigError(f"recipe.trainer.device: {error}") from error
     images = open_images(config.data, config.augmentation, device)
     fits = measured_fits(_fits(config, "workers"), measure_workers, images, folder, jobs)
     watched = {

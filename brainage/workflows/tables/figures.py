@@ -16,6 +16,7 @@ from brainage.reporting.table_figures import Line, setting_figure, training_figu
 from brainage.reporting.worker_figures import best_leaders_figure, inference_figure
 from brainage.workflows.tables.result import TableResult, grouped
 from brainage.workflows.tables.study_part import read_study
+from brainage.workflows.train.run_folder import write_bytes
 
 MEASURES = {
     "test_error_percent": "test error (%)",
@@ -60,7 +61,7 @@ def write_figures(
     written = []
     for name, picture in pictures(table, result, results):
         path = folder / f"{result.table}-{name}.png"
-        path.write_bytes(picture)
+        write_bytes(path, picture)
         written.append(path)
     return written
 

@@ -7,16 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from brainage.config.images import ImagesConfig, fit_fingerprint, load_images_config
+from brainage.config.images import ImagesConfig, load_images_config, same_fits
 from brainage.config.table_parts import PanelPart
 from brainage.config.validation import to_plain
 from brainage.errors import ConfigError, RunFolderError
 from brainage.workflows.images.fit import ImageFit
-from brainage.workflows.images.rows import tested_rows
+from brainage.workflows.images.rows import table_rows
 from brainage.workflows.images.run import benchmark_images
+from brainage.workflows.images.summary import devices_of
 from brainage.workflows.tables.result import Curve, PartFacts
 from brainage.workflows.tables.scale import changed_settings, fewer_repetitions, scale_words
 from brainage.workflows.tables.state import PartState, Value
+from brainage.workflows.train.run_folder import LOCK
 
 _PERCENT = 100
 _TOLD = (
@@ -39,13 +41,15 @@ def run_panel(panel: PanelPart, folder: Path, *, full: bool, jobs: int) -> None:
     Raises:
         BrainageError: if data, configuration or folder cannot be used.
     """
-    if folder.is_dir() and not any(folder.iterdir()):
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}:
+        # What a full disk or a kill left of a beginning.
+        (folder / LOCK).unlink(missing_ok=True)
         folder.rmdir()
     begun = (folder / "config.yaml").is_file()
     if folder.exists() and not begun:
         raise RunFolderError(f"{folder}: is not a folder of this experiment; use another --out")
     config = panel.panel(folder.name, full=full)
-    if begun and to_plain(load_images_config(folder / "config.yaml")) != to_plain(config):
+    if begun and not same_fits(load_images_config(folder / "config.yaml"), config):
         raise ConfigError(
             f"{folder}: was begun with other settings (another scale, or other --set); use the "
             "same, choose another --out or remove the folder"
@@ -82,16 +86,27 @@ def _values(panel: PanelPart, fits: Sequence[ImageFit], method: str, measure: st
     return found
 
 
+def panel_fits(folder: Path) -> list[ImageFit]:
+    """The fits of a panel's table so far, of the images that lie there now.
+
+    Raises:
+        BrainageError: if the panel cannot be read.
+    """
+    config = load_images_config(folder / "config.yaml")
+    return table_rows(folder / "rows.jsonl", config, _remembered(folder).get("digest"))
+
+
 def _facts_and_fits(panel: PanelPart, folder: Path) -> tuple[PartFacts, list[ImageFit]]:
     """How far the fits are, with those that are done."""
     if not (folder / "config.yaml").is_file():
         return PartFacts(scale="not run", complete=False), []
     config = load_images_config(folder / "config.yaml")
     known = _remembered(folder)
-    fits = _of_these_images(tested_rows(folder / "rows.jsonl"), config, known.get("digest"))
+    fits = panel_fits(folder)
     wanted = {(method, seed) for method in config.methods for seed in config.seeds}
     done = {(fit.method, fit.seed) for fit in fits}
     trained = [fit for fit in fits if not fit.failed]
+    succeeded = {(fit.method, fit.seed) for fit in trained}
     counts = {sum(fit.parameters.values()) for fit in trained}
     details = {
         "data": config.data.name,
@@ -105,27 +120,13 @@ def _facts_and_fits(panel: PanelPart, folder: Path) -> tuple[PartFacts, list[Ima
     facts = PartFacts(
         scale=_scale(panel, config, str(known.get("scale", ""))),
         complete=wanted <= done,
-        device=next((fit.device for fit in trained if fit.device), ""),
+        device=devices_of(trained),
         note=str(known.get("note", "")),
-        seeds=min(sum(m == method for m, _ in wanted & done) for method in config.methods),
+        seeds=min(sum(m == method for m, _ in wanted & succeeded) for method in config.methods),
         failed=[f"{fit.method}, seed {fit.seed}: {fit.reason}" for fit in fits if fit.failed],
         details=details,
     )
     return facts, fits
-
-
-def _of_these_images(
-    fits: Sequence[ImageFit], config: ImagesConfig, digest: str | None
-) -> list[ImageFit]:
-    """Without those that were trained when other images lay there; all if none are remembered."""
-    if digest is None:
-        return list(fits)
-    return [
-        fit
-        for fit in fits
-        if fit.fingerprint
-        == fit_fingerprint(config, config.recipe_of(fit.method, fit.candidate), digest)
-    ]
 
 
 def _remembered(folder: Path) -> Mapping[str, Any]:

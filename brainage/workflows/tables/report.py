@@ -54,6 +54,8 @@ def report_tables(tables: Sequence[TableConfig], *, results: Path, out: Path) ->
     Raises:
         BrainageError: if a result cannot be read or the page not written.
     """
+    if not out.name or out.is_dir():
+        raise RunFolderError(f"{out}: is a folder; name the page, e.g. {out / 'tables.md'}")
     found: list[TableResult] = []
     pages: list[str] = []
     pictures = out.with_name(out.stem if out.suffix else f"{out.name}-figures")

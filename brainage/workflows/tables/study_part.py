@@ -17,11 +17,10 @@ from brainage.config.table_parts import FitsOf, PanelPart, StudyPart
 from brainage.config.tables import load_table
 from brainage.config.validation import to_plain
 from brainage.errors import ConfigError, RunFolderError
-from brainage.workflows.images.rows import tested_rows
 from brainage.workflows.studies.complexity import run_complexity_study
 from brainage.workflows.studies.leader_complexity import SweptFit, run_leader_complexity
 from brainage.workflows.studies.workers import run_worker_study
-from brainage.workflows.tables.panel_part import panel_state, run_panel
+from brainage.workflows.tables.panel_part import panel_fits, panel_state, run_panel
 from brainage.workflows.tables.result import PartFacts
 from brainage.workflows.tables.scale import FULL, changed_settings, fewer_repetitions, scale_words
 from brainage.workflows.tables.state import PartState, Value
@@ -53,8 +52,10 @@ def run_study(part: StudyPart, folder: Path, *, out: Path, full: bool, jobs: int
         assert part.fits is not None
         panel, where = _panel_of(part.fits, out)
         run_panel(panel, where, full=full, jobs=jobs)
-        scale = panel_state(panel, where).facts.scale
-        run_leader_complexity(*_swept(study, part.fits, panel, where), folder, scale=scale)
+        facts = panel_state(panel, where).facts
+        run_leader_complexity(
+            *_swept(study, part.fits, panel, where), folder, scale=facts.scale, failed=facts.failed
+        )
 
 
 def study_state(part: StudyPart, folder: Path) -> PartState:
@@ -116,7 +117,7 @@ def _swept(
             seed=fit.seed,
             error_percent_by_class=dict(enumerate(fit.validation_error_percent_by_class)),
         )
-        for fit in tested_rows(where / "rows.jsonl")
+        for fit in panel_fits(where)
         if fit.method in fractions and not fit.failed
     ]
     workers = config.recipe.heads.num_lf_workers or study.num_lf_workers
@@ -133,20 +134,21 @@ def _facts(part: StudyPart, result: Mapping[str, Any]) -> PartFacts:
 
 def _worker_facts(part: StudyPart, result: Mapping[str, Any]) -> PartFacts:
     config = result["config"]
-    recipe, seeds = config["recipe"], len(result["fits"])
+    recipe, wanted = config["recipe"], config["seeds"]
+    lacking = _lacking(result)
+    seeds = len(wanted) - len({seed for _, seed in lacking})
     full = _as_json(to_plain(part.study(full=True)))
     smaller = [] if result["original"] else [str(result["note"])]
     smaller += changed_settings(full, part.reduced, config, _SAYS_NOTHING)
     return PartFacts(
         scale=scale_words(smaller + fewer_repetitions(seeds, part.repetitions)),
-        complete=seeds == len(config["seeds"]),
+        complete=not lacking,
         device=str(result["device"]),
         note=str(result["note"]),
         seeds=seeds,
         failed=[
-            f"seed {seed}: did not come to an end, the log says why"
-            for seed in config["seeds"]
-            if seed not in {fit["seed"] for fit in result["fits"]}
+            f"{kind}, seed {seed}: did not come to an end, the log says why"
+            for kind, seed in lacking
         ],
         details={
             "data": result["data"],
@@ -159,6 +161,22 @@ def _worker_facts(part: StudyPart, result: Mapping[str, Any]) -> PartFacts:
             "batch_size": recipe["trainer"]["batch_size"],
         },
     )
+
+
+def _lacking(result: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Kind and seed of every network that the study is to have and has not."""
+    config = result["config"]
+    kinds = {"workers": "fits"}
+    if config["activity"] is not None:
+        kinds["activity"] = "activity"
+        if config["activity"]["control"]:
+            kinds["activity, all leading"] = "activity_control"
+    return [
+        (kind, seed)
+        for kind, key in kinds.items()
+        for seed in config["seeds"]
+        if seed not in {fit["seed"] for fit in result[key]}
+    ]
 
 
 def _activity_details(config: Mapping[str, Any]) -> dict[str, float]:
@@ -185,6 +203,7 @@ def _leader_facts(result: Mapping[str, Any]) -> PartFacts:
         scale=scale_words(smaller),
         complete=True,
         seeds=result["seeds"],
+        failed=list(result.get("failed", ())),
         details={
             "data": result["data"],
             "classes": len(result["classes"]),

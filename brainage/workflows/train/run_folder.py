@@ -9,6 +9,9 @@ from typing import IO, Any
 
 from brainage.errors import ConfigError, RunFolderError
 
+LOCK = ".lock"
+"""File of a folder that one process holds."""
+
 
 class RunFolder:
     """Paths of a run's results, held by one process at a time.
@@ -82,7 +85,7 @@ class RunFolder:
             return {}
         try:
             known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except (OSError, ValueError) as error:
             raise RunFolderError(f"{path}: damaged: {error}") from error
         return known
 
@@ -158,9 +161,18 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         RunFolderError: if it cannot be written.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file under another name, then rename it.
+
+    Raises:
+        RunFolderError: if it cannot be written.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content)
         part.replace(path)
     except OSError as error:
         raise RunFolderError(f"{path}: cannot write: {error.strerror}") from error
@@ -170,7 +182,7 @@ def write_text(path: Path, text: str) -> None:
 
 def _lock(path: Path) -> IO[str]:
     try:
-        stream = (path / ".lock").open("a")
+        stream = (path / LOCK).open("a")
     except OSError as error:
         raise RunFolderError(f"{path}: cannot write: {error.strerror}") from error
     try:

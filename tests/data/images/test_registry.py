@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ def test_the_folder_is_found_in_its_usual_places(
     named = ImageDataConfig(name="cifar10", root="$BRAINAGE_DATA/other")
     assert image_folder(named) == tmp_path / "other"
     assert image_folder(ImageDataConfig(root="elsewhere")) == Path("elsewhere")
+    assert image_folder(ImageDataConfig(root=".")) == Path()
 
 
 def write_imagenet(folder: Path, part: str, count: int) -> None:
@@ -129,6 +131,28 @@ def test_imagenet_with_fewer_training_images_is_not_the_original(
     assert is_original()
     assert not is_original(train_images=10)
     assert not is_original(test_images=4)
+    shutil.rmtree(tmp_path / "train")
+    assert not is_original()  # tested on what it was trained on
+
+
+def test_the_note_tells_of_the_part_that_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_imagenet(tmp_path, "train", 6)
+    write_imagenet(tmp_path, "val", 3)
+    for name, number in (("NUM_CLASSES", 2), ("NUM_VALIDATION", 6)):
+        monkeypatch.setattr(imagenet, name, number)
+    config = ImageDataConfig(name="imagenet", root=str(tmp_path), validation_images=4)
+    assert open_images(config, PLAIN, CPU).note == "a sample: 12 images of 2 classes"
+
+
+def test_shared_memory_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: torch.Tensor) -> None:
+        raise RuntimeError("unable to write to file: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(DataError, match=r"/dev/shm.*--shm-size"):
+        opened()
 
 
 def test_a_sample_of_imagenet_says_that_all_parts_are_the_same(tmp_path: Path) -> None:

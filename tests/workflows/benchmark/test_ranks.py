@@ -9,6 +9,7 @@ from brainage.cli import run
 from brainage.config.speed import SpeedConfig, load_speed_config
 from brainage.core.config import BlocksConfig
 from brainage.core.placement import ParallelConfig, Placement
+from brainage.core.training_config import EngineConfig, OptimizerConfig
 from brainage.errors import ConfigError
 from brainage.workflows.benchmark import ranks as benchmark_ranks
 from brainage.workflows.benchmark.ranks import _left_out, rule_of
@@ -41,6 +42,20 @@ def test_a_batch_that_cannot_be_split_leaves_data_parallelism_out() -> None:
         "bp_ddp": "a batch of 1 cannot be split over 2 devices"
     }
     assert _left_out(several(batch_size=2), placement) == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engine": EngineConfig(precision="bfloat16")},
+        {"engine": EngineConfig(channels_last=True)},
+        {"optimizer": OptimizerConfig(clip_norm=1.0)},
+    ],
+)
+def test_a_pipeline_that_would_compute_otherwise_is_left_out(changes: dict[str, object]) -> None:
+    told = _left_out(several(batch_size=2, **changes), Placement((2, 2), (1, 1)))
+    assert list(told) == ["bp_1f1b"]
+    assert "float32" in told["bp_1f1b"]
 
 
 def test_a_pipeline_has_one_device_a_stage() -> None:

@@ -56,3 +56,22 @@ def test_a_fit_has_validation_errors_of_every_class_that_give_its_error(tests, t
     wrong = sum(count * error for count, error in zip(counts, errors, strict=True))
     assert wrong / 9 == pytest.approx(fit.validation_error_percent, abs=1e-3)
     assert fit_from_json(fit.to_json()) == fit
+
+
+def test_memory_of_a_fit_that_went_on_from_a_checkpoint_is_not_known(tmp_path):
+    config = panel_config()
+    images = open_images(config.data, config.augmentation, torch.device("cpu"))
+    task = FitTask(
+        method="bp",
+        candidate="as given",
+        seed=0,
+        fingerprint="f",
+        recipe=config.recipe_of("bp", "as given"),
+        checkpoints=tmp_path / "checkpoints",
+        tests=True,
+        num_threads=1,
+    )
+    first, second = fit_images(task, images), fit_images(task, images)
+    assert first.peak_memory_bytes is not None
+    assert second.peak_memory_bytes is None
+    assert second.test_error_percent == first.test_error_percent

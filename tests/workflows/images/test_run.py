@@ -3,8 +3,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from brainage.errors import ConfigError
+from brainage.workflows.images import fit
 from brainage.workflows.images import run as panel
 from brainage.workflows.images.fit import ImageFit
 from brainage.workflows.images.processes import Died
@@ -141,6 +143,21 @@ def test_a_fit_whose_process_died_is_tried_again(
     second = run(resume=first.run_dir, seeds=[0])
     assert as_function == ["bp, seed 0"]
     assert (second.exit_code, second.rows[0].failed) == (0, 0)
+
+
+def test_a_fit_without_enough_memory_costs_its_row_and_is_tried_again(
+    as_function: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory\nand more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit.Trainer, "fit", exhausted)
+        first = run()
+    assert [each.reason for each in first.fits] == ["CUDA out of memory"] * 2
+    as_function.clear()
+    assert run(resume=first.run_dir).exit_code == 0
+    assert len(as_function) == 2
 
 
 def test_the_scale_says_what_is_smaller_than_published(as_function: list[str]) -> None:

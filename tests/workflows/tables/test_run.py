@@ -119,6 +119,44 @@ def test_collecting_leaves_the_rows_of_a_running_panel_alone(made_up):
     assert ROWS.read_text() == half_written
 
 
+def test_a_finished_fit_counts_whatever_came_after_it(made_up):
+    first = run()
+    died = {**fits()[0], "test_error_percent": None, "reason": "of a search", "died": True}
+    other = {**fits()[1], "fingerprint": "of other images", "test_error_percent": 1.0}
+    with ROWS.open("a") as stream:
+        stream.write(json.dumps(died) + "\n" + json.dumps(other) + "\n")
+    assert collect(tiny(), OUT) == first
+
+
+def test_failed_fits_are_no_seeds_of_a_part(made_up):
+    run()
+    failed = [
+        {**fit, "test_error_percent": None, "reason": "came to nothing"}
+        if fit["method"] == "bp" and fit["seed"] == 1
+        else fit
+        for fit in fits()
+    ]
+    ROWS.write_text("".join(json.dumps(fit) + "\n" for fit in failed))
+    facts = collect(tiny(), OUT).parts["planted"]
+    assert (facts.seeds, facts.complete) == (1, True)
+    assert facts.failed == ["bp, seed 1: came to nothing"]
+
+
+def test_what_decides_no_fit_may_change(made_up):
+    first = run()
+    made_up.clear()
+    second = run("planted.published_epochs=3", "planted.num_threads=2")
+    assert made_up == []
+    assert [cell.measured for cell in second.rows] == [cell.measured for cell in first.rows]
+    assert second.parts["planted"].scale == "reduced: 1 of 3 epochs, 2 of 3 repetitions"
+
+
+def test_what_a_full_disk_left_of_a_beginning_is_no_hindrance(made_up):
+    ROWS.parent.mkdir(parents=True)
+    (ROWS.parent / ".lock").touch()
+    assert run().complete
+
+
 def test_fits_of_images_that_lay_there_before_do_not_count(made_up):
     run()
     other = [{**fit, "fingerprint": "of other images"} for fit in fits()[:2]]

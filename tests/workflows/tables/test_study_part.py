@@ -104,9 +104,16 @@ def test_a_network_that_came_to_nothing_is_named(trained):
     run_table(study(), out=OUT, full=False, jobs=1)
     content = json.loads(RESULT.read_text())
     content["fits"] = content["fits"][:1]
+    content["config"]["activity"] = {"control": True, "leader_fraction": 0.3}
+    content["activity"] = content["activity_control"] = [{"seed": 0}, {"seed": 1}]
+    content["activity_control"] = [{"seed": 1}]
     RESULT.write_text(json.dumps(content))
     result = collect(study(), OUT)
-    assert result.parts["workers"].failed == ["seed 1: did not come to an end, the log says why"]
+    assert result.parts["workers"].failed == [
+        "workers, seed 1: did not come to an end, the log says why",
+        "activity, all leading, seed 0: did not come to an end, the log says why",
+    ]
+    assert result.parts["workers"].seeds == 0
     assert (result.complete, result.exit_code) == (False, 1)
 
 
