@@ -75,8 +75,9 @@ class SFCNConfig:
 class MLPConfig:
     """Fully connected layers on the flattened input; one stage is linear, ReLU.
 
-    The supplement's networks end with an output layer that is a block of its own, and where
-    workers are groups of a layer's units (``readout: units``) read them before the activation.
+    The supplement's networks end with an output layer that is a block of its own. Where workers are
+    groups of a layer's units (``readout: units``), it does not say whether they are read before or
+    behind the activation; ``activation`` chooses.
     """
 
     __pydantic_config__ = FORBID_UNKNOWN
