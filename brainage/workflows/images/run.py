@@ -68,8 +68,8 @@ def benchmark_images(
         content=dump_images_config(config),
         same=lambda path: same_fits(load_images_config(path), config),
     )
-    write_text(folder.config, dump_images_config(config))
     try:
+        write_text(folder.config, dump_images_config(config))
         return _Panel(config, images, folder, jobs).run()
     except KeyboardInterrupt:
         # The command line tells how to go on, and only this knows the folder's name.
