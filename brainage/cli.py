@@ -27,8 +27,15 @@ from brainage.commands.predict import predict
 from brainage.commands.stress import stress
 from brainage.commands.tables import tables
 from brainage.commands.track import track
-from brainage.errors import BrainageError, RunFolderError
-from brainage.terminal import AsJson, Verbose, devices_words, is_rank, option_words
+from brainage.errors import BrainageError
+from brainage.terminal import (
+    AsJson,
+    Verbose,
+    devices_words,
+    given_or_saved,
+    is_rank,
+    option_words,
+)
 from brainage.terminal import finish as _finish
 from brainage.terminal import reporting as _reporting
 from brainage.terminal import resumable_by as _resumable_by
@@ -113,11 +120,9 @@ def train(
       brainage train --resume runs/lfnn3d
       brainage train --config lfnn3d.yaml --devices 2
     """
-    if config is None and resume is None:
+    source = given_or_saved(config, resume)
+    if source is None:
         raise _UsageError("Missing option '--config' (or '--resume' to go on with a run).")
-    if config is None and not (cast("Path", resume) / "config.yaml").is_file():
-        raise RunFolderError(f"{resume}: no run to resume: config.yaml is not there")
-    source = config or cast("Path", resume) / "config.yaml"
     from brainage.config.load import load_config
 
     settings = load_config(source, overrides or ())

@@ -8,11 +8,13 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
 from brainage.environment import prepare_environment
+from brainage.errors import RunFolderError
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
@@ -90,6 +92,20 @@ def resumable_by(command: Sequence[str], last: str | None) -> Iterator[None]:
         resume = f"; resume with: {shlex.join([*command, last])}" if last else ""
         tell(f"interrupted{resume}")
         raise typer.Exit(130) from None
+
+
+def given_or_saved(config: Path | None, resume: Path | None) -> Path | None:
+    """The configuration that is named, else the one saved with what is resumed; None of neither.
+
+    Raises:
+        RunFolderError: if there is nothing to resume.
+    """
+    if config is not None or resume is None:
+        return config
+    saved = resume / "config.yaml"
+    if not saved.is_file():
+        raise RunFolderError(f"{resume}: nothing to resume: config.yaml is not there")
+    return saved
 
 
 def finish(summary: Summary, as_json: bool, out: TextIO) -> int:

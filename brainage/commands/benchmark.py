@@ -6,8 +6,15 @@ from typing import Annotated
 import typer
 
 from brainage.commands.options import Scans, StepChanges, StepsFile
-from brainage.errors import RunFolderError
-from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by, tell
+from brainage.terminal import (
+    AsJson,
+    Verbose,
+    finish,
+    given_or_saved,
+    reporting,
+    resumable_by,
+    tell,
+)
 
 benchmark = typer.Typer(
     add_completion=False,
@@ -127,10 +134,7 @@ def images_panel(
       brainage benchmark images --config images/mnist_mlp.yaml --set recipe.trainer.epochs=3
       brainage benchmark images --resume runs/mnist-mlp
     """
-    saved = None if resume is None else resume / "config.yaml"
-    if saved is not None and config is None and not saved.is_file():
-        raise RunFolderError(f"{resume}: nothing to resume: config.yaml is not there")
-    source = config or saved or Path("images/mnist_mlp.yaml")
+    source = given_or_saved(config, resume) or Path("images/mnist_mlp.yaml")
     command = ["brainage", "benchmark", "images", "--resume"]
     with reporting(as_json, verbose) as stream:
         from brainage.config.images import load_images_config

@@ -1,12 +1,19 @@
 """``brainage compare``: training rules on the same scans, parts and seeds."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from brainage.errors import RunFolderError
-from brainage.terminal import AsJson, Verbose, finish, reporting, resumable_by, tell
+from brainage.terminal import (
+    AsJson,
+    Verbose,
+    finish,
+    given_or_saved,
+    reporting,
+    resumable_by,
+    tell,
+)
 
 Config = Annotated[
     Path | None,
@@ -55,16 +62,14 @@ def compare(
       brainage compare --config compare_bp_lfnn3d.yaml --set seeds=[0] --set run.trainer.epochs=3
       brainage compare --resume runs/compare_bp_lfnn3d
     """
-    if config is None and resume is None:
+    source = given_or_saved(config, resume)
+    if source is None:
         raise typer.BadParameter("Missing option '--config' (or '--resume' to go on).")
-    if config is None and not (cast("Path", resume) / "config.yaml").is_file():
-        raise RunFolderError(f"{resume}: nothing to resume: config.yaml is not there")
     with reporting(as_json, verbose) as stream:
         command = ["brainage", "compare", "--resume"]
         with resumable_by(command, str(resume) if resume else None):
             from brainage.config.compare import load_compare_config
 
-            source = config or cast("Path", resume) / "config.yaml"
             settings = load_compare_config(source, overrides or ())
             from brainage.workflows.compare.run import compare as run_comparison
 

@@ -172,12 +172,17 @@ def dump_images_config(config: ImagesConfig) -> str:
 
 def same_fits(first: ImagesConfig, second: ImagesConfig) -> bool:
     """Whether two panels have the same fits: they may differ in what decides none."""
-    plain = [to_plain(config) for config in (first, second)]
-    for content in plain:
-        for key in ("published_epochs", "num_threads", "tracking"):
-            content.pop(key)
-        content["data"].pop("num_loader_workers")
-    return bool(plain[0] == plain[1])
+    ones, others = (
+        {
+            (method, candidate, config.seeds): fit_fingerprint(
+                config, config.recipe_of(method, candidate), images=""
+            )
+            for method in config.methods
+            for candidate in config.candidates
+        }
+        for config in (first, second)
+    )
+    return ones == others
 
 
 def fit_fingerprint(config: ImagesConfig, recipe: RecipeConfig, images: str) -> str:

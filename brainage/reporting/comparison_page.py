@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from brainage.errors import RunFolderError
 from brainage.reporting import comparison_figures as draw
 from brainage.reporting.comparison import Comparison
 from brainage.reporting.figure_style import FileFormat
 from brainage.reporting.page import page_environment, verbatim, write_page
+from brainage.reporting.picture_files import write_pngs
 from brainage.reporting.report import InlineFigure, inline_svg
 
 SMALL_SAMPLE = 100
@@ -131,11 +131,5 @@ def write_comparison_figures(comparison: Comparison, folder: Path) -> None:
     Raises:
         RunFolderError: if a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for figure in FIGURES:
-            content = figure.draw(comparison, "png")
-            if content is not None:
-                (folder / f"{figure.name}.png").write_bytes(content)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from error
+    drawn = {figure.name: figure.draw(comparison, "png") for figure in FIGURES}
+    write_pngs({name: content for name, content in drawn.items() if content is not None}, folder)

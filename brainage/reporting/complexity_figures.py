@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from brainage.reporting.figure_style import INK, FileFormat, colour
+from brainage.reporting.picture_files import write_pngs
 from brainage.reporting.study_panels import draw_panels
 
 MAX_NAMED_CLASSES = 20
@@ -23,15 +24,12 @@ def write_complexity_figures(result: Mapping[str, Any], folder: Path, *, scale: 
         folder: made when needed.
         scale: ``full``, or how the experiment is reduced; stands on every figure.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         "hilbert": hilbert_figure(result, scale),
         "spectra": spectra_figure(result, scale),
         "choices": choices_figure(result, scale),
     }
-    for name, picture in pictures.items():
-        (folder / f"{name}.png").write_bytes(picture)
-    return [folder / f"{name}.png" for name in pictures]
+    return write_pngs(pictures, folder)
 
 
 def hilbert_figure(result: Mapping[str, Any], scale: str, file_format: FileFormat = "png") -> bytes:

@@ -3,7 +3,6 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from matplotlib.axes import Axes
@@ -31,24 +30,18 @@ class Fit(Protocol):
         """For every epoch its number and ``val/accuracy``."""
 
 
-def write_panel_figures(
-    fits: Sequence[Fit], folder: Path, phases: Mapping[str, int] | None = None
-) -> None:
-    """Write ``test_error.png`` and ``validation_error.png``, as far as there is something to draw.
+def panel_figures(fits: Sequence[Fit], phases: Mapping[str, int] | None = None) -> dict[str, bytes]:
+    """``test_error`` and ``validation_error`` as PNG, as far as there is something to draw.
 
     Args:
         fits: of all methods and seeds.
-        folder: made when needed.
         phases: by method, how often it has all epochs; once where it is not named.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         "test_error": error_bars(fits),
         "validation_error": error_curves(fits, phases or {}),
     }
-    for name, picture in pictures.items():
-        if picture is not None:
-            (folder / f"{name}.png").write_bytes(picture)
+    return {name: picture for name, picture in pictures.items() if picture is not None}
 
 
 def error_bars(fits: Sequence[Fit], file_format: FileFormat = "png") -> bytes | None:

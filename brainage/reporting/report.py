@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from brainage.errors import RunFolderError
 from brainage.reporting import figures, training_figures
 from brainage.reporting.evaluation import group_tables, training_means
 from brainage.reporting.figure_style import COLOURS, FAINT, INK, FileFormat
 from brainage.reporting.page import page_environment, verbatim, write_page
+from brainage.reporting.picture_files import write_pngs
 from brainage.reporting.run_report import RunReport
 
 # A small cohort's intervals are wide and its means move; below this the report says so.
@@ -76,13 +76,7 @@ def write_pictures(figures: Sequence[DrawnFigure], folder: Path) -> None:
     Raises:
         RunFolderError: if a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for figure in figures:
-            name = figure.title.lower().replace(" ", "_")
-            (folder / f"{name}.png").write_bytes(figure.content)
-    except OSError as error:
-        raise RunFolderError(f"{folder}: cannot be written: {error.strerror}") from error
+    write_pngs({each.title.lower().replace(" ", "_"): each.content for each in figures}, folder)
 
 
 def report_figures(report: RunReport) -> list[InlineFigure]:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from brainage.reporting.activity_figures import activity_figure
 from brainage.reporting.figure_style import INK, FileFormat, colour, marker
+from brainage.reporting.picture_files import write_pngs
 from brainage.reporting.study_panels import draw_panels
 
 PART_STYLES = {"train": "--", "test": "-"}
@@ -39,18 +40,13 @@ def write_worker_figures(result: Mapping[str, Any], folder: Path, *, scale: str)
     Returns:
         The files, those for which there is something to draw.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         "best_leaders": best_leaders_figure(result, scale),
         "inference": inference_figure(result, scale),
     }
     if result["activity"]:
         pictures["activity"] = activity_figure(result, scale)
-    written = []
-    for name, picture in pictures.items():
-        written.append(folder / f"{name}.png")
-        written[-1].write_bytes(picture)
-    return written
+    return write_pngs(pictures, folder)
 
 
 def best_leaders_figure(

@@ -27,7 +27,7 @@ from brainage.core.timing import choose_device, describe_device, memory_above_st
 from brainage.core.trainer import Trainer, TrainingResult, epoch_seconds
 from brainage.core.types import SilentRecorder
 from brainage.data.images.registry import Images
-from brainage.errors import TrainingError
+from brainage.errors import ConfigError, TrainingError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def fit_images(task: FitTask, images: Images) -> ImageFit:
     if task.num_threads is not None:
         torch.set_num_threads(task.num_threads)
     recipe = task.recipe
-    device = choose_device(recipe.trainer.device)
+    device = device_of(recipe)
     engine = build_image_engine(recipe, images, task.seed, device)
     trainer = _trainer(task, engine, images)
     begun_before = task.checkpoints.is_dir() and any(task.checkpoints.iterdir())
@@ -150,6 +150,18 @@ def fit_images(task: FitTask, images: Images) -> ImageFit:
         device=describe_device(device),
         history=_history(results[0]),
     )
+
+
+def device_of(recipe: RecipeConfig) -> torch.device:
+    """The device that a recipe trains on.
+
+    Raises:
+        ConfigError: if this machine does not have it.
+    """
+    try:
+        return choose_device(recipe.trainer.device)
+    except ValueError as error:
+        raise ConfigError(f"recipe.trainer.device: {error}") from error
 
 
 def build_image_engine(

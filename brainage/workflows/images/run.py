@@ -7,10 +7,8 @@ alone.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from brainage.config.images import (
     ImagesConfig,
@@ -20,15 +18,16 @@ from brainage.config.images import (
     same_fits,
 )
 from brainage.core.rules import RULES
-from brainage.core.timing import choose_device
 from brainage.data.images.registry import Images, open_images
-from brainage.errors import ConfigError, RunFolderError
-from brainage.reporting.panel_figures import write_panel_figures
+from brainage.errors import ConfigError
+from brainage.reporting.panel_figures import panel_figures
+from brainage.reporting.picture_files import write_pngs
 from brainage.tracking.progress import StageProgress
 from brainage.workflows.images.fit import (
     FitTask,
     ImageFit,
     build_image_network,
+    device_of,
     fit_images,
 )
 from brainage.workflows.images.processes import Died, in_processes
@@ -56,7 +55,7 @@ def benchmark_images(
         BrainageError: if images, configuration or folder cannot be used. Training that breaks down
             costs its row only.
     """
-    device = _device(config)
+    device = device_of(config.recipe)
     images = open_images(config.data, config.augmentation, device)
     for method in config.methods:
         for candidate in config.candidates:
@@ -69,20 +68,14 @@ def benchmark_images(
         same=lambda path: same_fits(load_images_config(path), config),
     )
     try:
-        write_text(folder.config, dump_images_config(config))
+        if resume is not None:  # what decides no fit may be another now
+            write_text(folder.config, dump_images_config(config))
         return _Panel(config, images, folder, jobs).run()
     except KeyboardInterrupt:
         # The command line tells how to go on, and only this knows the folder's name.
         raise KeyboardInterrupt(folder.path) from None
     finally:
         folder.close()
-
-
-def _device(config: ImagesConfig) -> torch.device:
-    try:
-        return choose_device(config.recipe.trainer.device)
-    except ValueError as error:
-        raise ConfigError(f"recipe.trainer.device: {error}") from error
 
 
 def _refuse_misfit(config: ImagesConfig, method: str, candidate: str, images: Images) -> None:
@@ -249,19 +242,12 @@ class _Panel:
             task.method: RULES[task.recipe.objective.name].num_phases(task.recipe.blocks.num_blocks)
             for task in tasks
         }
-        self._draw(fits, phases)
+        write_pngs(panel_figures(fits, phases), self._folder.figures)
         record.results([self._folder.path / name for name in files], self._folder.figures)
         for task, fit in zip(tasks, fits, strict=True):
             if not fit.died:
                 task.discard_checkpoints()
         return summary
-
-    def _draw(self, fits: Sequence[ImageFit], phases: Mapping[str, int]) -> None:
-        try:
-            write_panel_figures(fits, self._folder.figures, phases)
-        except OSError as error:
-            path = self._folder.figures
-            raise RunFolderError(f"{path}: cannot write: {error.strerror}") from error
 
 
 def _validation_error(fit: ImageFit) -> float:

@@ -16,11 +16,10 @@ from brainage.config.images import RecipeConfig
 from brainage.config.studies import ActivityConfig, WorkerStudyConfig
 from brainage.config.validation import to_plain
 from brainage.core.engine import SingleDeviceEngine
-from brainage.core.timing import choose_device, describe_device
+from brainage.core.timing import describe_device
 from brainage.core.types import SilentRecorder
 from brainage.data.images.registry import Images, open_images
-from brainage.errors import ConfigError
-from brainage.workflows.images.fit import build_image_engine
+from brainage.workflows.images.fit import build_image_engine, device_of
 from brainage.workflows.studies.activity import SERIES, ActivityProbe, WatchedBatches
 from brainage.workflows.studies.best_leaders import EVALUATION_BATCH, LeaderWatch, scores_of
 from brainage.workflows.studies.diversity import output_diversity
@@ -56,10 +55,7 @@ def run_worker_study(config: WorkerStudyConfig, folder: Path, *, jobs: int = 1) 
     Raises:
         BrainageError: if images or folder cannot be used, or no fit comes to an end.
     """
-    try:
-        device = choose_device(config.recipe.trainer.device)
-    except ValueError as error:
-        raise ConfigError(f"recipe.trainer.device: {error}") from error
+    device = device_of(config.recipe)
     images = open_images(config.data, config.augmentation, device)
     fits = measured_fits(_fits(config, "workers"), measure_workers, images, folder, jobs)
     watched = {
@@ -216,7 +212,7 @@ def _led_by(recipe: RecipeConfig, fraction: float) -> RecipeConfig:
 def _engine(fit: StudyFit, images: Images) -> SingleDeviceEngine:
     if fit.num_threads is not None:
         torch.set_num_threads(fit.num_threads)
-    device = choose_device(fit.recipe.trainer.device)
+    device = device_of(fit.recipe)
     return build_image_engine(fit.recipe, images, fit.seed, device)
 
 

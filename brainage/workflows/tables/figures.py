@@ -12,11 +12,11 @@ from brainage.reporting.complexity_figures import (
     leaders_figure,
     spectra_figure,
 )
+from brainage.reporting.picture_files import write_pngs
 from brainage.reporting.table_figures import Line, setting_figure, training_figure
 from brainage.reporting.worker_figures import best_leaders_figure, inference_figure
 from brainage.workflows.tables.result import TableResult, grouped
 from brainage.workflows.tables.study_part import read_study
-from brainage.workflows.train.run_folder import write_bytes
 
 MEASURES = {
     "test_error_percent": "test error (%)",
@@ -58,12 +58,8 @@ def write_figures(
         results: where the table's result is from. A study's picture needs more numbers than a
             table keeps; without them a picture that lies beside the result is taken over.
     """
-    written = []
-    for name, picture in pictures(table, result, results):
-        path = folder / f"{result.table}-{name}.png"
-        write_bytes(path, picture)
-        written.append(path)
-    return written
+    drawn = pictures(table, result, results)
+    return write_pngs({f"{result.table}-{name}": picture for name, picture in drawn}, folder)
 
 
 def pictures(table: TableConfig, result: TableResult, results: Path) -> Iterator[tuple[str, bytes]]:

@@ -161,18 +161,9 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         RunFolderError: if it cannot be written.
     """
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file under another name, then rename it.
-
-    Raises:
-        RunFolderError: if it cannot be written.
-    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(content)
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise RunFolderError(f"{path}: cannot write: {error.strerror}") from error

@@ -80,7 +80,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of fits that take no time and have known errors; without the panel's own figures."""
-    monkeypatch.setattr(panel, "write_panel_figures", lambda fits, folder, phases: None)
+    monkeypatch.setattr(panel, "panel_figures", lambda fits, phases: {})
     return in_this_process(monkeypatch, made_up_fit)
 
 
