@@ -131,7 +131,7 @@ def test_a_run_to_resume_that_is_not_there(refused, tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("none", "empty"):
         line = refused("train", "--resume", name)
-        assert f"{name}/config.yaml" in line or f"{name}: no run to resume" in line
+        assert f"{name}: nothing to resume: config.yaml is not there" in line
 
 
 def test_a_network_that_does_not_fit_the_grid(refused, config):
