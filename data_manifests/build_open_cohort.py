@@ -1,6 +1,6 @@
 """Write the manifests of the open cohort: every scan of the four studies, and who may be shared.
 
-    python data_manifests/build_open_cohort.py ../shared/data
+    python data_manifests/build_open_cohort.py $BRAINAGE_DATA
 
 The folder holds ``t1w/<study>/``, each a BIDS folder.
 """

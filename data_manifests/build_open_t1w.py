@@ -1,6 +1,6 @@
 """Make the sample ``open_t1w`` from the open cohort: choose subjects, bring scans to 2 mm.
 
-    python data_manifests/build_open_t1w.py ../shared/data/t1w
+    python data_manifests/build_open_t1w.py $BRAINAGE_DATA/t1w
 
 The same input gives the same bytes: scans already at 2 mm are copied, the others are low-pass
 filtered, resampled to 2 mm and scaled to 8 bits, and no file carries a name or a time.

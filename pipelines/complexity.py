@@ -6,7 +6,7 @@ JPEG copies, Tiny-ImageNet is a subset, ImageNet are twenty images: the line res
 
 Command::
 
-    python -m pipelines.complexity --data ../shared/data --out docs/results/complexity_cpu.json
+    python -m pipelines.complexity --data $BRAINAGE_DATA --out docs/results/complexity_cpu.json
 """
 
 import argparse
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         content = measure(options.data)
     except (BrainageError, OSError) as error:
         sys.exit(f"error: {error}")
-    content = {"command": "python -m pipelines.complexity --data ../shared/data", **content}
+    content = {"command": "python -m pipelines.complexity --data $BRAINAGE_DATA", **content}
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ rows is not run again, so an interrupted study goes on where it stopped.
 
 Command::
 
-    python -m pipelines.table_ages --data ../shared/data/tables \
+    python -m pipelines.table_ages --data $BRAINAGE_DATA/tables \
         --out docs/results/table_ages_cpu.json
 """
 

@@ -1,6 +1,6 @@
 """The configuration of ``brainage compare``: one run's configuration, and arms that change it.
 
-``base`` names a run's configuration, relative to the file; ``run`` changes it for all arms. What is
+``base`` names a run's configuration; ``run`` changes it for all arms. What is
 saved with a comparison has no base: ``run`` then holds everything.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from brainage.config.files import BASE_KEY, find_config, parse_override, read_config
+from brainage.config.files import BASE_KEY, find_base, find_config, parse_override, read_config
 from brainage.config.load import config_from_mapping
 from brainage.config.names import is_folder_name
 from brainage.config.run import RunConfig
@@ -183,11 +183,7 @@ def _on_base(content: dict[str, Any], path: Path) -> dict[str, Any]:
     base = content.pop(BASE_KEY, None)
     if base is None:
         return content
-    if not isinstance(base, str):
-        raise ConfigError(f"{BASE_KEY}: expected a file name, got {base!r} in {path}")
-    if not (path.parent / base).is_file():
-        raise ConfigError(f"{BASE_KEY}: no file {path.parent / base}, which {path} names")
-    run = read_config(RunConfig, path.parent / base)
+    run = read_config(RunConfig, find_base(path, base))
     shared = {key: value for key, value in run.items() if key not in OWN}
     changes = content.get("run", {})
     return {**content, "run": merge(RunConfig, shared, changes) if changes else shared}

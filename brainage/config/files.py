@@ -65,7 +65,7 @@ def _near(name: str, known: dict[str, None]) -> str:
 
 
 def read_config(section: type[Any], path: Path) -> dict[str, Any]:
-    """Read a file and lay it on the file that its ``base`` names, relative to it.
+    """Read a file and lay it on the file that its ``base`` names.
 
     A base has no base itself, and its ``name`` is not inherited: two runs of one name would share
     a folder.
@@ -76,17 +76,31 @@ def read_config(section: type[Any], path: Path) -> dict[str, Any]:
     content = read_yaml(path)
     if BASE_KEY not in content:
         return content
-    base_name = content.pop(BASE_KEY)
-    if not isinstance(base_name, str):
-        raise ConfigError(f"{BASE_KEY}: expected a file name, got {base_name!r} in {path}")
-    base_path = path.parent / base_name
-    if not base_path.is_file():
-        raise ConfigError(f"{BASE_KEY}: no file {base_path}, which {path} names")
+    base_path = find_base(path, content.pop(BASE_KEY))
     base = read_yaml(base_path)
     if BASE_KEY in base:
         raise ConfigError(f"{BASE_KEY}: {base_path} has a base itself; one level is allowed")
     base.pop("name", None)
     return merge(section, base, content)
+
+
+def find_base(path: Path, name: object) -> Path:
+    """Look for the base that a file names: relative to the file, then as ``find_config`` does.
+
+    Raises:
+        ConfigError: if it is no file name; or says where it looked.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"{BASE_KEY}: expected a file name, got {name!r} in {path}")
+    folders = [path.parent, *_search_folders()[1:]]
+    for folder in folders:
+        candidate = folder / name
+        if candidate.is_file() and candidate.resolve() != path.resolve():
+            return candidate
+    looked = ", ".join(dict.fromkeys(str(folder / name) for folder in folders))
+    raise ConfigError(
+        f"{BASE_KEY}: no configuration {name}, which {path} names: looked for {looked}"
+    )
 
 
 def parse_override(text: str) -> dict[str, Any]:

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from brainage.config.files import apply_overrides, find_config, installed_configs, read_config
+from brainage.config.files import (
+    apply_overrides,
+    find_base,
+    find_config,
+    installed_configs,
+    read_config,
+)
 from brainage.errors import ConfigError
 from tests.config.settings import Settings
 
@@ -98,10 +104,25 @@ def test_a_base_lies_beside_the_file_that_names_it(folder):
     assert read_config(Settings, folder / "configs/cohort/derived.yaml")["seed"] == 7
 
 
+def test_a_base_is_found_under_configs_and_among_the_installed_ones(folder):
+    (folder / "mine").mkdir()
+    derived = folder / "mine/lfnn.yaml"
+    derived.write_text("base: lfnn.yaml\n")  # not itself
+    assert read_config(Settings, derived)["seed"] == 7
+    installed = installed_configs()
+    assert installed is not None
+    assert find_base(derived, "lfnn3d.yaml") == installed / "lfnn3d.yaml"
+
+
 @pytest.mark.parametrize(
     ("base", "message"),
     [
-        ("none.yaml", "base: no file configs/none.yaml, which configs/derived.yaml names"),
+        (
+            "none.yaml",
+            "base: no configuration none.yaml, which configs/derived.yaml names: "
+            "looked for configs/none.yaml, ",
+        ),
+        ("derived.yaml", "base: no configuration derived.yaml, which configs/derived.yaml names"),
         ("[a]", r"base: expected a file name, got \['a'\] in configs/derived.yaml"),
         ("chained.yaml", "base: configs/chained.yaml has a base itself; one level is allowed"),
     ],
