@@ -5,6 +5,7 @@ from pathlib import Path
 from command_line import command_line_page
 from included import included_pages
 from modules import module_pages
+from result_files import results_page
 from settings import settings_pages
 
 
@@ -16,5 +17,8 @@ def generated_pages(root: Path) -> dict[str, str]:
     Returns:
         Text in Markdown for each name, relative to ``docs``.
     """
-    command_line = {"reference/command_line.md": command_line_page()}
-    return included_pages(root) | command_line | settings_pages() | module_pages(root)
+    single = {
+        "reference/command_line.md": command_line_page(),
+        "results.md": results_page(root),
+    }
+    return included_pages(root) | single | settings_pages() | module_pages(root)

@@ -1,6 +1,5 @@
-"""Pages of the repository that lie outside docs/, and the list of result files."""
+"""Pages of the repository that lie outside docs/."""
 
-import json
 import posixpath
 import re
 from pathlib import Path
@@ -20,18 +19,17 @@ LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
 def included_pages(root: Path) -> dict[str, str]:
-    """Read the files of ``INCLUDED`` for the site, and list the results.
+    """Read the files of ``INCLUDED`` for the site.
 
     Args:
         root: the repository.
     Returns:
         Text in Markdown for each page, relative to ``docs``.
     """
-    pages = {
+    return {
         page: for_the_site((root / source).read_text(encoding="utf-8"), source, page)
         for page, source in INCLUDED.items()
     }
-    return pages | {"results.md": results_page(root)}
 
 
 def for_the_site(text: str, source: str, page: str) -> str:
@@ -61,45 +59,6 @@ def for_the_site(text: str, source: str, page: str) -> str:
         return f"[{words}]({relative}{'#' + anchor if anchor else ''})"
 
     return LINK.sub(link, text)
-
-
-def results_page(root: Path) -> str:
-    """List the files of measured results with the sections of the log that name them."""
-    log = (root / "docs/log.md").read_text(encoding="utf-8")
-    rows = []
-    folder = root / "docs/results"
-    for path in sorted(folder.rglob("*.json")):
-        name = path.relative_to(folder).as_posix()
-        content = json.loads(path.read_text(encoding="utf-8"))
-        rows.append(f"| [{name}](results/{name}) | {_about(content)} | {_told(log, name)} |")
-    return "\n".join(
-        (
-            "# Result files",
-            "",
-            "Numbers behind the [log](log.md), as the commands wrote them (`--json`, or files of a",
-            "run). A name ends in the device that it was measured on.",
-            "",
-            "| file | made by, or holds | told in the log |",
-            "|---|---|---|",
-            *rows,
-            "",
-        )
-    )
-
-
-def _about(content: object) -> str:
-    """The command that made a file, where it says so; else its first keys."""
-    if isinstance(content, dict) and isinstance(content.get("command"), str):
-        command = str(content["command"]).replace("|", "\\|")
-        return f"`{command}`"
-    if isinstance(content, list):
-        return f"{len(content)} rows"
-    keys = list(content) if isinstance(content, dict) else []
-    return ", ".join(f"`{key}`" for key in keys[:4]) + (", …" if len(keys) > 4 else "")
-
-
-def _told(log: str, name: str) -> str:
-    return "yes" if name in log else ""
 
 
 def with_shown_files(markdown: str, root: Path) -> str:
