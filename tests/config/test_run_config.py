@@ -2,7 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainage.backbones.config import CNN3DConfig, MLPConfig, SFCNConfig
@@ -48,6 +48,7 @@ configs = st.builds(
 
 
 @given(configs)
+@settings(max_examples=25)  # each is a file's way there and back
 def test_a_written_configuration_loads_as_the_same(config):
     assert config_from_mapping(parse_yaml(dump_config(config), "here")) == config
 

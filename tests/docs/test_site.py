@@ -122,3 +122,32 @@ def test_every_section_of_settings_has_a_place_of_its_own(script):
     for page in script("settings").settings_pages().values():
         places = [line.partition("{#")[2] for line in page.splitlines() if "{#" in line]
         assert len(set(places)) == len(places) > 10
+
+
+COMMANDS = """
+- section: Speed
+  files:
+    a_cpu.json: {command: python -m a, note: One thread.}
+    tables/*.json: {command: brainage tables run all}
+"""
+
+
+def test_result_files_have_their_command_and_the_log_that_tells_of_them(tmp_path, script):
+    folder = tmp_path / "docs/results"
+    (folder / "tables").mkdir(parents=True)
+    for name in ("a_cpu.json", "tables/s1.json", "tables/s2.json"):
+        (folder / name).write_text("{}")
+    (folder / "commands.yaml").write_text(COMMANDS)
+    (tmp_path / "docs/log.md").write_text("# Log\n\n## 2026-01-01: `a`\n\n`a_cpu.json`\n")
+    page = script("result_files").results_page(tmp_path)
+    assert "**[a_cpu.json](results/a_cpu.json)**\n\n```sh\npython -m a\n```" in page
+    assert "One thread. Log: [2026-01-01: a](log.md#2026-01-01-a)." in page
+    assert "**[tables/s1.json](results/tables/s1.json)**, **[tables/s2.json]" in page
+
+    (folder / "b_cpu.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"wrong are b_cpu\.json"):
+        script("result_files").results_page(tmp_path)
+    for name in ("b_cpu.json", "a_cpu.json"):
+        (folder / name).unlink()
+    with pytest.raises(ValueError, match=r"wrong are a_cpu\.json"):
+        script("result_files").results_page(tmp_path)

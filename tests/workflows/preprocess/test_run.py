@@ -276,6 +276,7 @@ preprocess(source, out=out, config=PREPROCESS, cache_folder=cache)
 """
 
 
+@pytest.mark.slow  # a killed prediction is among the default tests
 def test_a_killed_run_has_a_row_for_every_scan_that_was_finished(made, tmp_path):
     copy = replace(made, out=tmp_path / "out")
     command = [sys.executable, "-c", KILLED, str(copy.source), str(copy.out), str(copy.cache)]

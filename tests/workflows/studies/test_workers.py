@@ -50,6 +50,7 @@ def test_without_activity_nothing_is_trained_for_it(config, tmp_path, in_one_pro
     assert names == ["best_leaders.png", "inference.png"]
 
 
+@pytest.mark.slow
 def test_fits_in_processes_of_their_own_find_the_same(config, tmp_path, request):
     single = replace(config, activity=None, seeds=(1,))
     apart = run_worker_study(single, tmp_path / "apart", jobs=2)
