@@ -10,6 +10,7 @@ INCLUDED = {
     "cards/model.md": "brainage/bundle/demonstration_model/MODEL_CARD.md",
     "cards/sample.md": "data_manifests/open_t1w/README.md",
     "cards/cohort.md": "data_manifests/open_cohort/README.md",
+    "cards/freesurfer_tables.md": "data_manifests/freesurfer_tables/README.md",
     "reference/manifest.md": "data_manifests/README.md",
 }
 """Page of the site: file of the repository that it shows."""

@@ -1,4 +1,4 @@
-"""A prediction in a process of its own, to be killed: ``python -m ...killed SOURCE OUT LOG``.
+"""A prediction in a process of its own, to be killed: ``python -m ...killed SOURCE MODEL OUT LOG``.
 
 Preprocessing is a stand-in that takes no time but for the first scan, whose row therefore comes
 last; the log has a line for each scan that was done.
@@ -42,12 +42,12 @@ class StandIn:
         return VolumeOutcome(path, "", "ok", None, None, False, 0.1, {}, volume_XYZ)
 
 
-def main(source: str, out: str, log: str) -> None:
+def main(source: str, model: str, out: str, log: str) -> None:
     from brainage.workflows.predict import stream
     from brainage.workflows.predict.run import predict
 
     stream.MakeVolume = lambda keep: StandIn(Path(log), keep)
-    predict(Path(source), model=None, out=Path(out), resume=True, jobs=2)
+    predict(Path(source), model=model, out=Path(out), resume=True, jobs=2)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def known_rows(out: Path) -> set[int]:
     return {*in_table, *(json.loads(line)[0] for line in lines)}
 
 
-def start(source: Path, out: Path, log: Path) -> subprocess.Popen:
-    words = [sys.executable, "-m", "tests.workflows.predict.killed", str(source), str(out)]
+def start(source: Path, model: str, out: Path, log: Path) -> subprocess.Popen:
+    words = [sys.executable, "-m", "tests.workflows.predict.killed", str(source), model, str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*words, str(log)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
@@ -60,23 +60,23 @@ def kill_when(process: subprocess.Popen, out: Path, num_rows: int) -> None:
     ids=lambda moments: f"{len(moments)} kills",
 )
 def test_a_killed_prediction_goes_on_and_does_no_finished_scan_again(
-    moments, source, tmp_path, monkeypatch
+    moments, source, holdout, tmp_path, monkeypatch
 ):
-    out, done = tmp_path / "out.csv", set()
+    out, done, model = tmp_path / "out.csv", set(), str(holdout.summary.model_dir)
     for number, moment in enumerate(moments):
         log = tmp_path / f"log{number}"
-        kill_when(start(source, out, log), out, moment)
+        kill_when(start(source, model, out, log), out, moment)
         assert done.isdisjoint(map(int, log.read_text().split()))
         done = known_rows(out)
     log = tmp_path / "last"
-    last = start(source, out, log)
+    last = start(source, model, out, log)
     assert (last.communicate()[0], last.returncode) == (None, 0)
     assert sorted(map(int, log.read_text().split())) == sorted(set(range(NUM_SCANS)) - done)
     assert {path.name for path in tmp_path.glob("out.csv*")} == {"out.csv"}
 
     whole = tmp_path / "whole.csv"
     monkeypatch.setattr(stream, "MakeVolume", lambda keep: StandIn(tmp_path / "x", hurry=True))
-    summary = predict(source, model=None, out=whole, resume=False, jobs=1)
+    summary = predict(source, model=model, out=whole, resume=False, jobs=1)
     assert (summary.ok, summary.failed) == (NUM_SCANS - 1, 1)
     assert without_seconds(out) == without_seconds(whole)
 
