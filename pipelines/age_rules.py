@@ -38,7 +38,7 @@ from brainage.tracking.fanout import FanoutRecorder
 from brainage.workflows.train.baselines import kernel_ridge_of_split
 from brainage.workflows.train.cohort import Cohort, prepare_cohort
 from brainage.workflows.train.fitting import fit_split
-from pipelines.study import KeptRows, mean_with_interval
+from pipelines.study import KeptRows, command_line, mean_with_interval
 
 _log = logging.getLogger(__name__)
 
@@ -311,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrainageError as error:
         sys.exit(f"error: {error}")
     content = {
-        "command": f"python -m pipelines.age_rules --panel {options.panel} --seeds {options.seeds}",
+        "command": command_line("pipelines.age_rules", arguments),
         "config": options.config,
         "settings": {name: list(overrides) for name, overrides in panel.items()},
         "scans": len(study.cohort.records),

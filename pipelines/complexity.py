@@ -26,6 +26,7 @@ from torch import Tensor
 from brainage.core.complexity import MOST_SAMPLES, adaptive_leader_fraction, data_complexity
 from brainage.data.images.mnist import read_mnist
 from brainage.errors import BrainageError
+from pipelines.study import command_line
 
 IMAGENET_SIZE = 224
 
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         content = measure(options.data)
     except (BrainageError, OSError) as error:
         sys.exit(f"error: {error}")
-    content = {"command": "python -m pipelines.complexity --data $BRAINAGE_DATA", **content}
+    content = {"command": command_line("pipelines.complexity", arguments), **content}
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -35,7 +35,7 @@ from brainage.core.training_config import OptimizerConfig, ScheduleConfig
 from brainage.data.images.image_set import ImagePart
 from brainage.data.images.mnist import read_mnist
 from brainage.errors import BrainageError
-from pipelines.study import KeptRows
+from pipelines.study import KeptRows, command_line
 
 NUM_VALIDATION = 5000
 WIDTH = 320
@@ -271,8 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         line = f"{row['variant']}, seed {row['seed']}: {row['test_error_percent']:.2f} %"
         sys.stderr.write(line + "\n")
     content = {
-        "command": f"python -m pipelines.mnist_mlp --panel {options.panel} "
-        f"--epochs {options.epochs} --seeds {options.seeds}",
+        "command": command_line("pipelines.mnist_mlp", arguments),
         "device": describe_device(torch.device("cpu")),
         "torch": torch.__version__,
         "table": summarise(rows),

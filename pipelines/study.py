@@ -1,16 +1,40 @@
-"""What studies of many fits share: rows kept as they come, and means with their intervals."""
+"""What studies share: their command, rows kept as they come, and means with their intervals."""
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from brainage.data.config import DATA_VARIABLE
 from brainage.reporting import comparison_statistics
 
 Floats = npt.NDArray[np.float64]
+
+
+def command_line(module: str, arguments: Sequence[str] | None) -> str:
+    """The command that a result is made again with, as it was given.
+
+    What lies below the folder that ``BRAINAGE_DATA`` names is told with that name.
+
+    Args:
+        module: that was started, ``pipelines.mnist_mlp``.
+        arguments: behind it; None takes those of this process.
+    """
+    folder = (os.environ.get(DATA_VARIABLE) or "-").rstrip("/")
+    words = []
+    for word in sys.argv[1:] if arguments is None else arguments:
+        below = f"{word}/".startswith(f"{folder}/")
+        rest = word.removeprefix(folder)
+        words.append(
+            f"${DATA_VARIABLE}{rest and shlex.quote(rest)}" if below else shlex.quote(word)
+        )
+    return " ".join(["python", "-m", module, *words])
 
 
 class KeptRows:

@@ -29,7 +29,7 @@ from brainage.data.split_config import SplitConfig
 from brainage.data.splits import make_folds, make_site_folds
 from brainage.data.tables import FeatureTable, join_tables, read_feature_table
 from brainage.errors import BrainageError
-from pipelines.study import KeptRows
+from pipelines.study import KeptRows, command_line
 from pipelines.table_methods import (
     GRID,
     RULES,
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrainageError as error:
         sys.exit(f"error: {error}")
     content = {
-        "command": "python -m pipelines.table_ages " + " ".join(_words(options)),
+        "command": command_line("pipelines.table_ages", arguments),
         "rows": len(table),
         "people": len(set(table.subjects)),
         "features": len(table.names),
@@ -175,17 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "protocols": summarise(rows, table),
     }
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _words(options: argparse.Namespace) -> Iterator[str]:
-    """The options that decide the result."""
-    for name in ("protocols", "methods"):
-        chosen = getattr(options, name)
-        if tuple(chosen) != {"protocols": PROTOCOLS, "methods": METHODS}[name]:
-            yield f"--{name} " + " ".join(f"'{word}'" for word in chosen)
-    if options.harmonise != "none":
-        yield f"--harmonise {options.harmonise}"
-    yield f"--seeds {options.seeds}"
 
 
 if __name__ == "__main__":
