@@ -167,12 +167,14 @@ class _Panel:
 
     def _task(self, method: str, candidate: str, seed: int, *, tests: bool) -> FitTask:
         recipe = self._config.recipe_of(method, candidate)
-        place = f"{file_name(method)}-{file_name(candidate)}-seed{seed}"
+        fingerprint = fit_fingerprint(self._config, recipe, self._digest)
+        # With the fingerprint: what another version began with other settings stops no panel.
+        place = f"{file_name(method)}-{file_name(candidate)}-seed{seed}-{fingerprint[:8]}"
         return FitTask(
             method=method,
             candidate=candidate,
             seed=seed,
-            fingerprint=fit_fingerprint(self._config, recipe, self._digest),
+            fingerprint=fingerprint,
             recipe=recipe,
             checkpoints=self._folder.checkpoints(place),
             tests=tests,

@@ -91,6 +91,19 @@ def test_finished_fits_are_not_done_again(as_function: list[str]) -> None:
     assert list(map(without_costs, first.fits)) == list(map(without_costs, second.fits))
 
 
+def test_what_another_version_began_otherwise_is_begun_anew(
+    as_function: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(panel, "fit_fingerprint", lambda *_: "of-another-version")
+        patch.setattr(panel.FitTask, "discard_checkpoints", lambda _: None)  # killed
+        first = run(seeds=[0])
+    as_function.clear()
+    second = run(resume=first.run_dir, seeds=[0])
+    assert as_function == ["bp, seed 0", "lfnn_l 50%, seed 0"]
+    assert second.exit_code == 0
+
+
 def test_another_configuration_does_not_go_on_in_a_folder(as_function: list[str]) -> None:
     first = run()
     with pytest.raises(ConfigError, match="another configuration"):
