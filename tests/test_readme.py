@@ -53,8 +53,10 @@ def test_the_example_of_a_loaded_model_predicts(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_named_path_exists() -> None:
-    links = re.findall(r"\]\(([^)]+)\)", README)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    links = [link.partition("#") for link in re.findall(r"\]\(([^)]+)\)", README)]
+    assert [path for path, _, _ in links if not (ROOT / path).exists()] == []
+    places = [(ROOT / path, f'<a id="{place}"></a>') for path, _, place in links if place]
+    assert [place for path, place in places if place not in path.read_text("utf-8")] == []
 
 
 @pytest.mark.parametrize("path", RUN_CONFIGS, ids=str)
